@@ -1,0 +1,11 @@
+//! What applications did, or will do: one [`Workload`] from Darshan logs, CSV files and generators.
+//!
+//! This crate owns reading and generating; it must not know servers, policies or results. A workload
+//! says which bytes each rank moves, in which order and how long it thinks in between; where the
+//! bytes lie and how long they take is the simulator's affair.
+
+mod model;
+
+pub use model::{
+    Action, File, FileId, GroupId, Job, Op, Problem, Rank, RankId, Totals, Workload, WorkloadError,
+};
