@@ -1,0 +1,56 @@
+//! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
+//! messages on standard error.
+
+mod flows;
+mod trace;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Balances the I/O load of HPC parallel file systems.
+#[derive(Debug, Parser)]
+#[command(name = "tarazu", version, about, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    tool: Tool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Tool {
+    /// Replay workloads against placement policies on a simulated file system
+    Sim(SimArgs),
+    /// Look into traces and convert them
+    Trace(trace::TraceArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(args_conflicts_with_subcommands = true)]
+struct SimArgs {
+    #[command(subcommand)]
+    tool: Option<SimTool>,
+}
+
+#[derive(Debug, Subcommand)]
+enum SimTool {
+    /// Finish times of transfers under max-min fair sharing, on the schema of tarazu-fluid/1
+    Flows(flows::FlowsArgs),
+}
+
+/// Exit code of an error in the input or while working; wrong usage exits with 2 (clap's).
+const EXIT_FAILURE: u8 = 1;
+
+/// Parses the command line and runs the tool.
+pub(crate) fn run() -> ExitCode {
+    let outcome = match Cli::parse().tool {
+        Tool::Sim(args) => match args.tool {
+            Some(SimTool::Flows(args)) => flows::run(&args),
+            None => Ok(ExitCode::SUCCESS),
+        },
+        Tool::Trace(args) => trace::run(&args),
+    };
+    outcome.unwrap_or_else(|error| {
+        eprintln!("tarazu: {error:#}");
+        ExitCode::from(EXIT_FAILURE)
+    })
+}
