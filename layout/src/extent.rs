@@ -56,7 +56,8 @@ pub fn stripe_bytes(
     let touched = u64::from(stripes).min(units) as u32;
     let first = if stripes == 0 { 0 } else { (first_unit % u64::from(stripes)) as u32 };
     // Touched stripes wrap around; yield the wrapped ones first to keep the order of stripe numbers.
-    let wrapped = (first + touched).saturating_sub(stripes);
+    // In 64 bits: two counts may be more than 32 bits hold. At most `stripes`, so it fits again.
+    let wrapped = (u64::from(first) + u64::from(touched)).saturating_sub(u64::from(stripes)) as u32;
     (0..wrapped).chain(first..first + (touched - wrapped)).filter_map(move |stripe| {
         let below = |x: u64| bytes_below(x, stripe_size, stripes, stripe);
         let bytes = below(end) - below(start);
@@ -106,6 +107,13 @@ mod tests {
             let total: u64 = stripe_bytes(start, end, size, count).map(|part| part.bytes).sum();
             prop_assert_eq!(total, end.saturating_sub(start));
         }
+    }
+
+    #[test]
+    fn hostile_stripe_counts_do_not_overflow() {
+        let end = u64::from(u32::MAX) + 5;
+        let total: u64 = stripe_bytes(end - 10, end, 1, u32::MAX).map(|part| part.bytes).sum();
+        assert_eq!(total, 10);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! messages on standard error.
 
 mod flows;
+mod sim;
 mod trace;
 
 use std::process::ExitCode;
@@ -29,6 +30,8 @@ enum Tool {
 struct SimArgs {
     #[command(subcommand)]
     tool: Option<SimTool>,
+    #[command(flatten)]
+    replay: sim::ReplayArgs,
 }
 
 #[derive(Debug, Subcommand)]
@@ -45,7 +48,7 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().tool {
         Tool::Sim(args) => match args.tool {
             Some(SimTool::Flows(args)) => flows::run(&args),
-            None => Ok(ExitCode::SUCCESS),
+            None => sim::run(&args.replay),
         },
         Tool::Trace(args) => trace::run(&args),
     };

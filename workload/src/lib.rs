@@ -4,7 +4,12 @@
 //! says which bytes each rank moves, in which order and how long it thinks in between; where the
 //! bytes lie and how long they take is the simulator's affair.
 
+pub mod csv_format;
+pub mod darshan;
+pub mod generate;
+pub mod limits;
 mod model;
+mod text;
 
 pub use model::{
     Action, File, FileId, GroupId, Job, Op, Problem, Rank, RankId, Totals, Workload, WorkloadError,

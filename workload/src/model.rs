@@ -163,8 +163,10 @@ impl Workload {
             totals.ops += rank.ops.len() as u64;
             for op in &rank.ops {
                 match op.action {
-                    Action::Read { bytes, .. } => totals.read_bytes += bytes,
-                    Action::Write { bytes, .. } => totals.written_bytes += bytes,
+                    Action::Read { bytes, .. } => totals.read_bytes = totals.read_bytes.saturating_add(bytes),
+                    Action::Write { bytes, .. } => {
+                        totals.written_bytes = totals.written_bytes.saturating_add(bytes)
+                    }
                     _ => {}
                 }
             }
@@ -176,7 +178,7 @@ impl Workload {
     #[must_use]
     pub fn nodes(&self) -> u32 {
         let ranks = self.jobs.iter().flat_map(|job| &job.ranks);
-        ranks.map(|rank| rank.node.0 + 1).max().unwrap_or(0)
+        ranks.map(|rank| rank.node.0.saturating_add(1)).max().unwrap_or(0)
     }
 
     /// Checks what every user of a workload relies on: ids in range, ranges that do not overflow, and

@@ -1,0 +1,370 @@
+//! The controller as a state machine: events in, effects out, no clock, no sockets.
+//!
+//! The simulator and the controller service drive the very same [`Control::step`]. It owns the view,
+//! the order of plans and when to plan. It must not plan by itself: long work leaves as
+//! [`Effect::Solve`] and comes back as [`Event::Solved`]; what must be durable leaves as
+//! [`Effect::Persist`] and takes effect with its [`Event::Persisted`].
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tarazu_layout::{JobId, TargetId, Time};
+use tarazu_table::{FsIdentity, Order};
+
+use crate::demand::Demand;
+use crate::plan::Plan;
+use crate::policy::Planner;
+use crate::publish::{PublishError, encode_plan};
+use crate::rng::Rng;
+use crate::sample::{JobStart, LoadSample, Placed};
+use crate::topology::Topology;
+use crate::view::{Health, SampleError, View};
+
+/// What the controller is told when it is made.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ControlConfig {
+    /// The file system it plans for.
+    pub fs: FsIdentity,
+    /// Between two reports of an agent, and at least between two plans.
+    pub interval: Duration,
+}
+
+/// Reporting intervals after which a sample says nothing any more.
+pub const FRESH_INTERVALS: u32 = 3;
+
+/// Intervals after which a solution that has not come back is given up, and the problem stated anew.
+pub const SOLVE_INTERVALS_MAX: u32 = 6;
+
+/// Something that happened.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// The service started; the highest term found in durable state.
+    Started {
+        /// 0 for a new state.
+        stored_term: u64,
+    },
+    /// A record is durable now.
+    Persisted {
+        /// Its number from [`Effect::Persist`].
+        write: u64,
+    },
+    /// A node has seen a table of this term.
+    SawTerm(u64),
+    /// An agent reported.
+    Sample(LoadSample),
+    /// A node reported what its clients placed and closed.
+    Placed(Vec<Placed>),
+    /// A job is about to start.
+    JobStarted(JobStart),
+    /// A job ended.
+    JobEnded(JobId),
+    /// Somebody who can judge (an operator, a detector) says how fast a target is.
+    Judged {
+        /// The target.
+        target: TargetId,
+        /// Its speed against its hardware class.
+        health: Health,
+    },
+    /// An operator takes a target out or back in.
+    Drain {
+        /// The target.
+        target: TargetId,
+        /// Out, or back in.
+        drained: bool,
+    },
+    /// A plan is ready.
+    Solved {
+        /// The number from [`Effect::Solve`].
+        seq: u64,
+        /// The plan.
+        plan: Box<Plan>,
+    },
+    /// Time went on.
+    Tick,
+}
+
+/// What is to be made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durable {
+    /// The term of this controller.
+    Term(u64),
+    /// A target's drain.
+    Drain {
+        /// The target.
+        target: TargetId,
+        /// Out, or back in.
+        drained: bool,
+    },
+}
+
+/// A planning problem that leaves the state machine.
+#[derive(Clone, Debug)]
+pub struct Problem {
+    /// Comes back with the solution.
+    pub seq: u64,
+    /// The moment it was stated.
+    pub now: Time,
+    /// The view at that moment.
+    pub view: Arc<View>,
+    /// What is about to be written.
+    pub demand: Demand,
+    /// The plan in force.
+    pub previous: Option<Arc<Plan>>,
+}
+
+impl Problem {
+    /// Solves it: a pure function, to be run wherever there is time.
+    pub fn solve(&self, planner: &mut dyn Planner, rng: &mut Rng) -> Plan {
+        planner.plan(&self.view, &self.demand, self.previous.as_deref(), rng)
+    }
+}
+
+/// A plan with its table's bytes, ready for the nodes.
+#[derive(Clone, Debug)]
+pub struct Publication {
+    /// The plan.
+    pub plan: Arc<Plan>,
+    /// The encoded table.
+    pub table: Vec<u8>,
+}
+
+/// Why an event had no effect.
+#[derive(Clone, Debug, PartialEq, thiserror::Error)]
+pub enum Refused {
+    /// A sample.
+    #[error("a sample was refused")]
+    Sample(#[from] SampleError),
+    /// A solution of an older problem.
+    #[error("the solution of problem {seq} came after a newer problem was stated")]
+    StaleSolution {
+        /// Its number.
+        seq: u64,
+    },
+    /// There is no room for another job's profile.
+    #[error("{0} found no room among the running jobs")]
+    JobsFull(JobId),
+    /// The event names a target that does not exist.
+    #[error("{0} is not a target of this file system")]
+    UnknownTarget(TargetId),
+    /// A record was reported durable that nobody asked for.
+    #[error("no record {write} waits to become durable")]
+    UnknownWrite {
+        /// Its number.
+        write: u64,
+    },
+    /// The plan does not fit into a table.
+    #[error("the plan cannot be published")]
+    Publish(#[from] PublishError),
+}
+
+/// What is to be done outside.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// Make a record durable, then answer [`Event::Persisted`].
+    Persist {
+        /// Its number.
+        write: u64,
+        /// The record.
+        record: Durable,
+    },
+    /// Solve, then answer [`Event::Solved`].
+    Solve(Problem),
+    /// Give the table to all nodes.
+    Publish(Arc<Publication>),
+    /// Count and show.
+    Refused(Refused),
+}
+
+/// The controller of one file system.
+#[derive(Debug)]
+pub struct Control {
+    config: ControlConfig,
+    view: Arc<View>,
+    plan: Option<Arc<Plan>>,
+    /// The durable term; 0 before the first one is durable: nothing may be published until then.
+    term: u64,
+    /// The highest term known anywhere.
+    term_seen: u64,
+    /// Number of the newest plan published in this term.
+    seq: u64,
+    /// Number of the newest problem stated.
+    problem: u64,
+    solving: bool,
+    last_problem_at: Option<Time>,
+    /// Something material changed since the last problem.
+    changed: bool,
+    next_write: u64,
+    waiting: BTreeMap<u64, Durable>,
+}
+
+impl Control {
+    /// A controller before [`Event::Started`].
+    #[must_use]
+    pub fn new(config: ControlConfig, topology: Topology) -> Self {
+        Self {
+            config,
+            view: Arc::new(View::new(topology)),
+            plan: None,
+            term: 0,
+            term_seen: 0,
+            seq: 0,
+            problem: 0,
+            solving: false,
+            last_problem_at: None,
+            changed: false,
+            next_write: 0,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// The view, to look at.
+    #[must_use]
+    pub fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// The plan in force.
+    #[must_use]
+    pub fn plan(&self) -> Option<&Plan> {
+        self.plan.as_deref()
+    }
+
+    /// Takes one event and appends what is to be done to `out`.
+    ///
+    /// `_rng` belongs to the signature because decisions to come (which canary, which two targets) draw
+    /// from it; today's steps are determined by their events alone.
+    pub fn step(&mut self, now: Time, event: Event, _rng: &mut Rng, out: &mut Vec<Effect>) {
+        let outcome = match event {
+            Event::Started { stored_term } => {
+                self.raise_term(stored_term, out);
+                Ok(())
+            }
+            Event::SawTerm(term) => {
+                if term > self.term_seen {
+                    self.raise_term(term, out);
+                }
+                Ok(())
+            }
+            Event::Persisted { write } => self.persisted(write),
+            Event::Drain { target, drained } => self.drain(target, drained, out),
+            Event::Solved { seq, plan } => self.solved(seq, *plan, out),
+            Event::Tick => {
+                Arc::make_mut(&mut self.view).ledger.expire(now);
+                Ok(())
+            }
+            news => self.take_news(news, now),
+        };
+        if let Err(refused) = outcome {
+            out.push(Effect::Refused(refused));
+        }
+        self.plan_if_due(now, out);
+    }
+
+    /// Events that only change the view.
+    fn take_news(&mut self, event: Event, now: Time) -> Result<(), Refused> {
+        let view = Arc::make_mut(&mut self.view);
+        match event {
+            Event::Sample(sample) => view.take_sample(&sample, now)?,
+            Event::Placed(batch) => batch.iter().for_each(|placed| view.take_placed(placed, now)),
+            Event::JobStarted(start) => {
+                let job = start.job;
+                if !view.take_job_start(start) {
+                    return Err(Refused::JobsFull(job));
+                }
+            }
+            Event::JobEnded(job) => view.take_job_end(job),
+            Event::Judged { target, health } => {
+                let seen = view.targets.get_mut(target.index()).ok_or(Refused::UnknownTarget(target))?;
+                // A speed of 0 or not-a-number would make work infinite; a sick target still has some.
+                let bounded = |share: f64| if share.is_finite() { share.clamp(1e-3, 1.0) } else { 1.0 };
+                seen.health = Health { read: bounded(health.read), write: bounded(health.write) };
+            }
+            _ => {}
+        }
+        self.changed = true;
+        Ok(())
+    }
+
+    fn raise_term(&mut self, above: u64, out: &mut Vec<Effect>) {
+        self.term_seen = self.term_seen.max(above).saturating_add(1);
+        self.persist(Durable::Term(self.term_seen), out);
+    }
+
+    fn persist(&mut self, record: Durable, out: &mut Vec<Effect>) {
+        let write = self.next_write;
+        self.next_write += 1;
+        self.waiting.insert(write, record);
+        out.push(Effect::Persist { write, record });
+    }
+
+    fn drain(&mut self, target: TargetId, drained: bool, out: &mut Vec<Effect>) -> Result<(), Refused> {
+        if target.index() >= self.view.targets.len() {
+            return Err(Refused::UnknownTarget(target));
+        }
+        self.persist(Durable::Drain { target, drained }, out);
+        Ok(())
+    }
+
+    fn persisted(&mut self, write: u64) -> Result<(), Refused> {
+        match self.waiting.remove(&write).ok_or(Refused::UnknownWrite { write })? {
+            Durable::Term(term) if term > self.term => {
+                self.term = term;
+                self.seq = 0;
+            }
+            Durable::Term(_) => {}
+            Durable::Drain { target, drained } => {
+                Arc::make_mut(&mut self.view).targets[target.index()].drained = drained;
+            }
+        }
+        self.changed = true;
+        Ok(())
+    }
+
+    /// Whether a table of this controller would be newer than any other: its own term is durable and
+    /// nobody has seen a higher one.
+    fn may_publish(&self) -> bool {
+        self.term > 0 && self.term == self.term_seen
+    }
+
+    fn plan_if_due(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let waited = |intervals: u32| {
+            self.last_problem_at.is_none_or(|at| now.since(at) >= self.config.interval * intervals)
+        };
+        let solver_lost = self.solving && waited(SOLVE_INTERVALS_MAX);
+        let free = !self.solving || solver_lost;
+        if !(self.changed || solver_lost) || !free || !waited(1) || !self.may_publish() {
+            return;
+        }
+        self.changed = false;
+        self.solving = true;
+        self.last_problem_at = Some(now);
+        self.problem += 1;
+        out.push(Effect::Solve(Problem {
+            seq: self.problem,
+            now,
+            view: Arc::clone(&self.view),
+            demand: Demand::of_running_jobs(&self.view),
+            previous: self.plan.clone(),
+        }));
+    }
+
+    fn solved(&mut self, seq: u64, mut plan: Plan, out: &mut Vec<Effect>) -> Result<(), Refused> {
+        if seq != self.problem || !self.solving {
+            return Err(Refused::StaleSolution { seq });
+        }
+        self.solving = false;
+        if !self.may_publish() {
+            // A higher term was seen meanwhile: plan again once ours is above it.
+            self.changed = true;
+            return Ok(());
+        }
+        plan.order = Order { term: self.term, seq: self.seq + 1 };
+        let table = encode_plan(&plan, &self.view.topology, &self.config)?;
+        self.seq += 1;
+        let plan = Arc::new(plan);
+        self.plan = Some(Arc::clone(&plan));
+        out.push(Effect::Publish(Arc::new(Publication { plan, table })));
+        Ok(())
+    }
+}

@@ -1,0 +1,73 @@
+//! What running jobs are about to write: the forecast as the planner takes it.
+//!
+//! This first form counts what job profiles announce. Forecasting from observed series has its own room
+//! to come; it will give the same [`Demand`].
+
+use tarazu_layout::Bytes;
+use tarazu_layout::limits::CLASSES_MAX;
+
+use crate::view::View;
+
+/// Upper bounds of the size classes in bytes; a file's class is the first whose bound is above its
+/// expected size, the last class has no bound. Four classes: what fits a table of 64 KiB, with the
+/// borders at the sizes where sites change stripe counts (papers: 16 MiB, 1 GiB, 16 GiB).
+pub const CLASS_BOUNDS: [Bytes; 3] = [Bytes::mib(16), Bytes::gib(1), Bytes::gib(16)];
+
+/// Number of size classes.
+pub const CLASSES: usize = CLASS_BOUNDS.len() + 1;
+
+const _: () = assert!(CLASSES <= CLASSES_MAX, "the table has room for all classes");
+
+/// The class of a file of that size.
+#[must_use]
+pub fn class_of(expected: Bytes) -> u8 {
+    CLASS_BOUNDS.iter().position(|bound| expected < *bound).unwrap_or(CLASSES - 1) as u8
+}
+
+/// What one size class is expected to need until the next plan.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ClassDemand {
+    /// Stripes of files that are about to be made.
+    pub stripes: u64,
+    /// Bytes of all of them.
+    pub bytes: Bytes,
+    /// The largest stripe count among them.
+    pub stripe_count_max: u32,
+}
+
+/// The demand by size class.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Demand {
+    /// By class number.
+    pub classes: [ClassDemand; CLASSES],
+}
+
+impl Demand {
+    /// Adds up the next burst of every running job.
+    #[must_use]
+    pub fn of_running_jobs(view: &View) -> Self {
+        let mut demand = Self::default();
+        for file in view.jobs.values().flat_map(|job| &job.files) {
+            let class = &mut demand.classes[usize::from(class_of(file.expected))];
+            let files = u64::from(file.files_per_burst);
+            class.stripes = class.stripes.saturating_add(files.saturating_mul(u64::from(file.stripe_count)));
+            class.bytes += Bytes(file.expected.0.saturating_mul(files));
+            class.stripe_count_max = class.stripe_count_max.max(file.stripe_count);
+        }
+        demand
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn classes_cover_all_sizes() {
+        assert_eq!(class_of(Bytes::ZERO), 0);
+        assert_eq!(class_of(Bytes(Bytes::mib(16).0 - 1)), 0);
+        assert_eq!(class_of(Bytes::mib(16)), 1);
+        assert_eq!(class_of(Bytes::gib(1)), 2);
+        assert_eq!(class_of(Bytes(u64::MAX)), 3);
+    }
+}

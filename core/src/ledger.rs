@@ -1,0 +1,263 @@
+//! The ledger: work that was placed and has not been seen on disk yet, per job and target.
+//!
+//! An entry opens when a file is placed, sinks as the target moves bytes, and ends when the file or
+//! its job is closed or its time is over. Every byte that ever entered is, at any moment, in exactly
+//! one of four sums: outstanding, delivered, closed (closed before it was delivered) or expired.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tarazu_layout::{Bytes, JobId, TargetId, Time};
+
+/// An entry without news for this long is dropped: a job that died silently must not haunt its targets.
+/// Four times the longest burst of a usual checkpoint.
+pub const EXPIRES_AFTER: Duration = Duration::from_secs(600);
+
+/// The four sums; their total only changes by placing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Books {
+    /// All bytes ever placed.
+    pub placed: u64,
+    /// Placed and still expected on their target.
+    pub outstanding: u64,
+    /// Seen on their target.
+    pub delivered: u64,
+    /// Given up because their file or job was closed first.
+    pub closed: u64,
+    /// Given up for want of news.
+    pub expired: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    /// Expected bytes of the files that are still open: the most that can be outstanding.
+    open: u64,
+    outstanding: u64,
+    last_news: Time,
+}
+
+/// Placed work per (job, target).
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    /// By target first, because that is how it is read and lowered.
+    entries: BTreeMap<(TargetId, JobId), Entry>,
+    per_target: Vec<u64>,
+    books: Books,
+}
+
+impl Ledger {
+    /// An empty ledger for targets `0..targets`.
+    #[must_use]
+    pub fn new(targets: usize) -> Self {
+        Self { per_target: vec![0; targets], ..Self::default() }
+    }
+
+    /// Work expected on a target; 0 for one that does not exist.
+    #[must_use]
+    pub fn outstanding(&self, target: TargetId) -> Bytes {
+        Bytes(self.per_target.get(target.index()).copied().unwrap_or(0))
+    }
+
+    /// The sums over everything.
+    #[must_use]
+    pub fn books(&self) -> Books {
+        self.books
+    }
+
+    /// Books `bytes` that `job` is expected to write to `target`. Unknown targets are ignored.
+    pub fn place(&mut self, job: JobId, target: TargetId, bytes: Bytes, now: Time) {
+        let Some(sum) = self.per_target.get_mut(target.index()) else { return };
+        // A liar's 2^64 bytes must not wrap the sums of others.
+        let bytes = bytes.0.min(u64::MAX - self.books.placed);
+        let entry =
+            self.entries.entry((target, job)).or_insert(Entry { open: 0, outstanding: 0, last_news: now });
+        entry.open += bytes;
+        entry.outstanding += bytes;
+        entry.last_news = now;
+        *sum += bytes;
+        self.books.placed += bytes;
+        self.books.outstanding += bytes;
+    }
+
+    /// Lowers the work on `target` by bytes that it has written, each job in proportion to what it
+    /// still has there. Returns the bytes attributed; the rest is work that nobody announced.
+    pub fn attribute(&mut self, target: TargetId, written: Bytes, now: Time) -> Bytes {
+        let total = self.outstanding(target).0;
+        if total == 0 {
+            return Bytes::ZERO;
+        }
+        let attributed = written.0.min(total);
+        let mut left = attributed;
+        let range = (target, JobId(0))..=(target, JobId(u64::MAX));
+        // The last entry takes the rounding, so walk with the totals still to serve.
+        let mut total_left = total;
+        for entry in self.entries.range_mut(range).map(|(_, entry)| entry) {
+            if total_left == 0 {
+                break;
+            }
+            let share = u128::from(left) * u128::from(entry.outstanding) / u128::from(total_left);
+            // At most `left`, since an entry is at most the total.
+            let share = share as u64;
+            total_left -= entry.outstanding;
+            entry.outstanding -= share;
+            entry.last_news = now;
+            left -= share;
+        }
+        self.lower(target, attributed);
+        self.books.delivered += attributed;
+        Bytes(attributed)
+    }
+
+    /// Closes a file that was expected to put `expected` bytes on a target and put `written` there.
+    ///
+    /// What the job still has there is at most what its other open files expect: that also settles a
+    /// file whose bytes were seen before its placing was reported. Returns the bytes that ended.
+    pub fn close_file(&mut self, job: JobId, target: TargetId, expected: Bytes, written: Bytes) -> Bytes {
+        let Some(entry) = self.entries.get_mut(&(target, job)) else { return Bytes::ZERO };
+        entry.open = entry.open.saturating_sub(expected.0);
+        let released = entry.outstanding.saturating_sub(entry.open);
+        entry.outstanding -= released;
+        let delivered = released.min(written.0);
+        self.lower(target, released);
+        self.books.delivered += delivered;
+        self.books.closed += released - delivered;
+        Bytes(released)
+    }
+
+    /// Ends all entries of a job.
+    pub fn close_job(&mut self, job: JobId) -> Bytes {
+        let released = self.remove(|key, _| key.1 == job);
+        self.books.closed += released;
+        Bytes(released)
+    }
+
+    /// Ends entries without news since [`EXPIRES_AFTER`].
+    pub fn expire(&mut self, now: Time) -> Bytes {
+        let released = self.remove(|_, entry| now.since(entry.last_news) > EXPIRES_AFTER);
+        self.books.expired += released;
+        Bytes(released)
+    }
+
+    fn remove(&mut self, ends: impl Fn(&(TargetId, JobId), &Entry) -> bool) -> u64 {
+        let mut ended = Vec::new();
+        self.entries.retain(|key, entry| {
+            let end = ends(key, entry);
+            if end {
+                ended.push((key.0, entry.outstanding));
+            }
+            !end
+        });
+        for (target, bytes) in &ended {
+            self.lower(*target, *bytes);
+        }
+        ended.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    fn lower(&mut self, target: TargetId, bytes: u64) {
+        self.per_target[target.index()] -= bytes;
+        self.books.outstanding -= bytes;
+    }
+
+    /// Recomputes every sum from the entries.
+    ///
+    /// Returns whether sums and entries agree and no byte was lost: for tests and a debug endpoint.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        let mut per_target = vec![0u64; self.per_target.len()];
+        for ((target, _), entry) in &self.entries {
+            per_target[target.index()] += entry.outstanding;
+        }
+        let books = self.books;
+        let outstanding: u64 = per_target.iter().sum();
+        per_target == self.per_target
+            && outstanding == books.outstanding
+            && books.placed == books.outstanding + books.delivered + books.closed + books.expired
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Place(u64, u32, u64),
+        Attribute(u32, u64),
+        CloseFile(u64, u32, u64, u64),
+        CloseJob(u64),
+        Wait(u64),
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        let bytes = prop_oneof![4 => 0u64..1000, 1 => Just(u64::MAX)];
+        prop_oneof![
+            (0u64..4, 0u32..5, bytes.clone()).prop_map(|(j, t, b)| Step::Place(j, t, b)),
+            (0u32..5, bytes.clone()).prop_map(|(t, b)| Step::Attribute(t, b)),
+            (0u64..4, 0u32..5, bytes, 0u64..1000).prop_map(|(j, t, b, w)| Step::CloseFile(j, t, b, w)),
+            (0u64..4).prop_map(Step::CloseJob),
+            (0u64..400).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn no_byte_is_lost_or_made(steps in prop::collection::vec(step(), 0..60)) {
+            let mut ledger = Ledger::new(4);
+            let mut now = Time::ZERO;
+            for step in steps {
+                match step {
+                    Step::Place(j, t, b) => ledger.place(JobId(j), TargetId(t), Bytes(b), now),
+                    Step::Attribute(t, b) => {
+                        let before = ledger.outstanding(TargetId(t));
+                        let attributed = ledger.attribute(TargetId(t), Bytes(b), now);
+                        prop_assert_eq!(attributed.0, b.min(before.0));
+                    }
+                    Step::CloseFile(j, t, b, w) => {
+                        ledger.close_file(JobId(j), TargetId(t), Bytes(b), Bytes(w));
+                    }
+                    Step::CloseJob(j) => {
+                        ledger.close_job(JobId(j));
+                    }
+                    Step::Wait(seconds) => {
+                        now += Duration::from_secs(seconds);
+                        ledger.expire(now);
+                    }
+                }
+                prop_assert!(ledger.is_consistent());
+            }
+        }
+    }
+
+    #[test]
+    fn delivery_is_shared_in_proportion() {
+        let mut ledger = Ledger::new(1);
+        ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
+        ledger.place(JobId(2), TargetId(0), Bytes(100), Time::ZERO);
+        ledger.attribute(TargetId(0), Bytes(200), Time(1));
+        assert_eq!(ledger.close_job(JobId(1)), Bytes(150));
+        assert_eq!(ledger.close_job(JobId(2)), Bytes(50));
+    }
+
+    #[test]
+    fn closing_settles_a_file_whose_bytes_came_before_its_report() {
+        let mut ledger = Ledger::new(1);
+        let (job, target) = (JobId(1), TargetId(0));
+        ledger.place(job, target, Bytes(300), Time::ZERO);
+        ledger.place(job, target, Bytes(100), Time::ZERO);
+        assert_eq!(ledger.close_file(job, target, Bytes(300), Bytes(300)), Bytes(300));
+        assert_eq!(ledger.outstanding(target), Bytes(100));
+        // Once more for the other one, after its bytes were seen: nothing is left to end.
+        ledger.attribute(target, Bytes(100), Time(1));
+        assert_eq!(ledger.close_file(job, target, Bytes(100), Bytes(40)), Bytes::ZERO);
+        assert_eq!(ledger.books().delivered, 400);
+    }
+
+    #[test]
+    fn silence_ends_an_entry() {
+        let mut ledger = Ledger::new(1);
+        ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
+        assert_eq!(ledger.expire(Time::ZERO + EXPIRES_AFTER), Bytes::ZERO);
+        assert_eq!(ledger.expire(Time::ZERO + EXPIRES_AFTER + Duration::from_secs(1)), Bytes(300));
+    }
+}

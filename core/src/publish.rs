@@ -1,0 +1,63 @@
+//! From a plan to the bytes of its table: the plan's only form outside the controller.
+
+use tarazu_table::{Class, EncodeError, Flags, RingSpec, TableSpec, encode};
+
+use crate::control::ControlConfig;
+use crate::demand::CLASS_BOUNDS;
+use crate::plan::Plan;
+use crate::topology::Topology;
+
+/// Stripe count and size of a class where neither the file's inherited layout nor the job's entry says
+/// otherwise: Lustre's own default since 2.16.
+const DEFAULT_STRIPES: (u16, u32) = (1, 4 << 20);
+
+/// Why a plan could not be published.
+pub type PublishError = EncodeError;
+
+/// The table that says a plan.
+///
+/// Where no target takes part, the table has no classes, and clients leave every file alone.
+///
+/// # Errors
+/// A limit of the table that the plan breaks.
+pub fn encode_plan(
+    plan: &Plan,
+    topology: &Topology,
+    config: &ControlConfig,
+) -> Result<Vec<u8>, PublishError> {
+    let rings: Option<Vec<RingSpec>> = rings(plan).collect();
+    let (classes, rings) = rings.map_or_else(Default::default, |rings| (classes(plan), rings));
+    encode(&TableSpec {
+        fs: config.fs,
+        order: plan.order,
+        interval: config.interval,
+        flags: Flags { steady_only: plan.steady_only },
+        targets: topology.targets().iter().map(|spec| spec.ost).collect(),
+        jobs: if classes.is_empty() { Vec::new() } else { plan.jobs.clone() },
+        classes,
+        rings,
+    })
+}
+
+/// Each class has its own ring *now*; the one steady ring comes last.
+fn classes(plan: &Plan) -> Vec<Class> {
+    let class = |number: usize| Class {
+        smallest_bytes: number.checked_sub(1).map_or(0, |below| CLASS_BOUNDS[below].0),
+        largest_bytes: CLASS_BOUNDS.get(number).map_or(u64::MAX, |bound| bound.0 - 1),
+        stripe_count: DEFAULT_STRIPES.0,
+        stripe_size: DEFAULT_STRIPES.1,
+        ring_now: number as u16,
+        ring_steady: plan.classes.len() as u16,
+    };
+    (0..plan.classes.len()).map(class).collect()
+}
+
+/// The rings in the order in which [`classes`] names them; `None` for one that has no target.
+fn rings(plan: &Plan) -> impl Iterator<Item = Option<RingSpec>> + '_ {
+    let all = plan.classes.iter().chain([&plan.steady]);
+    // A ring's place is its seed: it stays from plan to plan, so that jobs go on where they were.
+    all.enumerate().map(|(seed, class)| {
+        let ring = class.ring.as_ref()?;
+        Some(RingSpec { seed: seed as u64, tickets: ring.tickets.clone() })
+    })
+}

@@ -1,0 +1,106 @@
+//! What agents, nodes and the scheduler report, as values.
+
+use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
+use tarazu_table::JobKey;
+
+/// One agent's report of one interval.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadSample {
+    /// The server it sits on.
+    pub server: ServerId,
+    /// When this agent started, in the controller's time: a new start resets the sequence.
+    pub agent_start: Time,
+    /// Number of the sample since the agent's start.
+    pub sequence: u64,
+    /// Length of the interval it covers, seconds, above 0.
+    pub interval_s: f64,
+    /// One row a target of that server.
+    pub targets: Vec<TargetSample>,
+}
+
+/// One target's row of a sample.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetSample {
+    /// The target.
+    pub target: TargetId,
+    /// Bytes read from it in the interval.
+    pub read: Bytes,
+    /// Bytes written to it in the interval.
+    pub written: Bytes,
+    /// Requests served in the interval.
+    pub ops: u64,
+    /// Free space at the end of the interval.
+    pub free: Bytes,
+    /// Its state at the end of the interval.
+    pub state: TargetFlags,
+}
+
+/// State flags of a target, as `obdfilter` and `lfs df` give them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TargetFlags {
+    /// Not connected, or set inactive.
+    pub inactive: bool,
+    /// Marked degraded.
+    pub degraded: bool,
+    /// Accepts no new objects (`no_create`).
+    pub no_create: bool,
+    /// Accepts no writes.
+    pub read_only: bool,
+    /// Below its reserved space.
+    pub full: bool,
+}
+
+/// What a client placed, or closed, as it comes back from a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Placed {
+    /// The job.
+    pub job: JobId,
+    /// Its key in the table.
+    pub key: JobKey,
+    /// The targets, one a stripe.
+    pub targets: Vec<TargetId>,
+    /// Bytes the file was expected to hold.
+    pub expected: Bytes,
+    /// What happened.
+    pub outcome: PlacedOutcome,
+}
+
+/// What happened to a placed file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlacedOutcome {
+    /// It was made with that layout.
+    Created,
+    /// It was closed; so many bytes had been written to it.
+    Closed {
+        /// Bytes written by then.
+        written: Bytes,
+    },
+}
+
+/// A job that is about to start, with what its profile says of the files it will make.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobStart {
+    /// The job.
+    pub job: JobId,
+    /// Its processes.
+    pub world: u32,
+    /// One entry a class of files, as the profile knows them.
+    pub files: Vec<FileProfile>,
+}
+
+/// What is foreseen of one class of a job's files.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct FileProfile {
+    /// The key the client will ask with.
+    pub key: JobKey,
+    /// Files of this class that the job is expected to make at a time.
+    pub files_per_burst: u32,
+    /// Bytes a file is expected to hold.
+    pub expected: Bytes,
+    /// Stripes of a file's first component on targets.
+    pub stripe_count: u32,
+    /// Bytes of a stripe unit.
+    pub stripe_size: u64,
+    /// How sure the profile is, percent.
+    pub confidence: u8,
+}

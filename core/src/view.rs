@@ -1,0 +1,342 @@
+//! The controller's view: slow facts, health, live load and placed work of every target.
+//!
+//! It is rebuilt from agents and nodes; nothing in it is durable but the intent that flows in from
+//! outside. It judges nothing by itself: what a target's numbers mean for placement is the planner's
+//! affair, through [`View::standing`].
+
+use std::collections::BTreeMap;
+
+use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
+
+use crate::ledger::Ledger;
+use crate::sample::{JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
+use crate::topology::Topology;
+
+/// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
+pub const JOBS_MAX: usize = 16_384;
+
+/// Free space below which a target counts as full, as a share of its size: well above Lustre's own
+/// reserve of 0.1 %, because an explicit list fails the whole create when one of its targets is full.
+pub const FULL_BELOW: f64 = 0.01;
+
+/// Health below which a target is called sick and excluded, as a share of its prior bandwidth.
+pub const SICK_BELOW: f64 = 0.25;
+
+/// A judgement of a target's speed against its hardware class.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Health {
+    /// Share of the prior read bandwidth that it delivers, above 0 up to 1.
+    pub read: f64,
+    /// Share of the prior write bandwidth that it delivers, above 0 up to 1.
+    pub write: f64,
+}
+
+impl Health {
+    /// As fast as its class.
+    pub const WELL: Self = Self { read: 1.0, write: 1.0 };
+}
+
+/// What one target was doing in its newest sample.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Load {
+    /// When the sample arrived.
+    pub at: Time,
+    /// Bytes read a second.
+    pub read_bps: f64,
+    /// Bytes written a second.
+    pub write_bps: f64,
+    /// Part of the written bytes a second that no ledger entry explains: work of others.
+    pub foreign_write_bps: f64,
+}
+
+/// Everything known of one target.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetView {
+    /// State flags of the newest sample.
+    pub flags: TargetFlags,
+    /// Free space of the newest sample.
+    pub free: Bytes,
+    /// Health as last judged.
+    pub health: Health,
+    /// The newest load, `None` before the first sample.
+    pub load: Option<Load>,
+    /// Whether an operator has drained it.
+    pub drained: bool,
+}
+
+/// Why a target gets no new files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Exclusion {
+    /// Inactive, read-only or `no_create`: an explicit list with it would fail.
+    Unusable,
+    /// Drained by an operator.
+    Drained,
+    /// Too little free space.
+    Full,
+    /// Marked degraded: the list allocator would take it, the stock one avoids it, and so do we.
+    Degraded,
+    /// Judged sick.
+    Sick,
+}
+
+impl Exclusion {
+    /// Whether it rests on a judgement of ours, and so is subject to the cap on such exclusions.
+    #[must_use]
+    pub fn is_automatic(self) -> bool {
+        matches!(self, Self::Sick)
+    }
+
+    /// A short stable name for counters.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Unusable => "unusable",
+            Self::Drained => "drained",
+            Self::Full => "full",
+            Self::Degraded => "degraded",
+            Self::Sick => "sick",
+        }
+    }
+}
+
+/// Why a sample was refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SampleError {
+    /// The server does not exist.
+    #[error("{0} is not a server of this file system")]
+    UnknownServer(ServerId),
+    /// A row names a target of another server.
+    #[error("{target} is not served by {server}")]
+    ForeignTarget {
+        /// The server of the sample.
+        server: ServerId,
+        /// The target of the row.
+        target: TargetId,
+    },
+    /// The sequence number is not above the newest one.
+    #[error("sample {sequence} of {server} came again or late")]
+    Repeated {
+        /// The server.
+        server: ServerId,
+        /// The refused number.
+        sequence: u64,
+    },
+    /// The interval is not a positive number of seconds.
+    #[error("the sample of {0} covers an interval that is not a positive number of seconds")]
+    Interval(ServerId),
+}
+
+/// The controller's picture of one file system.
+#[derive(Clone, Debug)]
+pub struct View {
+    /// What it is built of.
+    pub topology: Topology,
+    /// Every target, by id.
+    pub targets: Vec<TargetView>,
+    /// Placed work.
+    pub ledger: Ledger,
+    /// Running jobs with their profiles.
+    pub jobs: BTreeMap<JobId, JobStart>,
+    /// (agent start, sequence) of the newest sample of each server.
+    newest: Vec<Option<(Time, u64)>>,
+}
+
+impl View {
+    /// A view before the first sample.
+    #[must_use]
+    pub fn new(topology: Topology) -> Self {
+        let unseen = |spec: &crate::topology::TargetSpec| TargetView {
+            flags: TargetFlags::default(),
+            free: spec.capacity,
+            health: Health::WELL,
+            load: None,
+            drained: false,
+        };
+        let targets: Vec<_> = topology.targets().iter().map(unseen).collect();
+        let ledger = Ledger::new(targets.len());
+        let newest = vec![None; topology.servers().len()];
+        Self { topology, targets, ledger, jobs: BTreeMap::new(), newest }
+    }
+
+    /// Takes a sample in, whole or not at all.
+    ///
+    /// # Errors
+    /// Unknown server, foreign target, a repeated or late sample, a senseless interval.
+    pub fn take_sample(&mut self, sample: &LoadSample, now: Time) -> Result<(), SampleError> {
+        let server = sample.server;
+        let newest = self.newest.get(server.index()).ok_or(SampleError::UnknownServer(server))?;
+        let order = (sample.agent_start, sample.sequence);
+        if newest.is_some_and(|newest| order <= newest) {
+            return Err(SampleError::Repeated { server, sequence: sample.sequence });
+        }
+        if !(sample.interval_s.is_finite() && sample.interval_s > 0.0) {
+            return Err(SampleError::Interval(server));
+        }
+        let foreign = |row: &&TargetSample| {
+            self.topology.targets().get(row.target.index()).is_none_or(|spec| spec.server != server)
+        };
+        if let Some(row) = sample.targets.iter().find(foreign) {
+            return Err(SampleError::ForeignTarget { server, target: row.target });
+        }
+        self.newest[server.index()] = Some(order);
+        for row in &sample.targets {
+            self.take_row(row, sample.interval_s, now);
+        }
+        Ok(())
+    }
+
+    fn take_row(&mut self, row: &TargetSample, interval_s: f64, now: Time) {
+        let own = self.ledger.attribute(row.target, row.written, now);
+        let target = &mut self.targets[row.target.index()];
+        target.flags = row.state;
+        target.free = row.free;
+        target.load = Some(Load {
+            at: now,
+            read_bps: row.read.0 as f64 / interval_s,
+            write_bps: row.written.0 as f64 / interval_s,
+            foreign_write_bps: row.written.saturating_sub(own).0 as f64 / interval_s,
+        });
+    }
+
+    /// Books what a client placed or closed.
+    pub fn take_placed(&mut self, placed: &Placed, now: Time) {
+        let stripes = placed.targets.len().max(1) as u64;
+        for target in &placed.targets {
+            match placed.outcome {
+                PlacedOutcome::Created => {
+                    self.ledger.place(placed.job, *target, Bytes(placed.expected.0 / stripes), now);
+                }
+                PlacedOutcome::Closed { written } => {
+                    let (expected, written) = (placed.expected.0 / stripes, written.0 / stripes);
+                    self.ledger.close_file(placed.job, *target, Bytes(expected), Bytes(written));
+                }
+            }
+        }
+    }
+
+    /// Notes a job that starts. Returns whether there was room for it.
+    pub fn take_job_start(&mut self, start: JobStart) -> bool {
+        let room = self.jobs.len() < JOBS_MAX || self.jobs.contains_key(&start.job);
+        if room {
+            self.jobs.insert(start.job, start);
+        }
+        room
+    }
+
+    /// Forgets a job that ended, with all its placed work.
+    pub fn take_job_end(&mut self, job: JobId) {
+        self.jobs.remove(&job);
+        self.ledger.close_job(job);
+    }
+
+    /// Whether a target may get new files, and if not why.
+    #[must_use]
+    pub fn standing(&self, target: TargetId) -> Option<Exclusion> {
+        let spec = &self.topology.targets()[target.index()];
+        let seen = &self.targets[target.index()];
+        let flags = seen.flags;
+        if flags.inactive || flags.no_create || flags.read_only {
+            return Some(Exclusion::Unusable);
+        }
+        if seen.drained {
+            return Some(Exclusion::Drained);
+        }
+        if flags.full || (seen.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64 {
+            return Some(Exclusion::Full);
+        }
+        if flags.degraded {
+            return Some(Exclusion::Degraded);
+        }
+        let sick = seen.health.read.min(seen.health.write) < SICK_BELOW;
+        sick.then_some(Exclusion::Sick)
+    }
+
+    /// Targets whose newest sample is not older than `max_age`.
+    #[must_use]
+    pub fn fresh_targets(&self, now: Time, max_age: std::time::Duration) -> usize {
+        let fresh = |view: &&TargetView| view.load.is_some_and(|load| now.since(load.at) <= max_age);
+        self.targets.iter().filter(fresh).count()
+    }
+
+    /// Write bandwidth that the target is believed to deliver when it has nothing else to do, bytes/s.
+    #[must_use]
+    pub fn write_bps(&self, target: TargetId) -> f64 {
+        self.topology.targets()[target.index()].write_bps * self.targets[target.index()].health.write
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+    use crate::topology::tests::uniform;
+
+    pub(crate) fn sample(view: &View, server: u32, sequence: u64, written: u64) -> LoadSample {
+        let row = |target: &TargetId| TargetSample {
+            target: *target,
+            read: Bytes::ZERO,
+            written: Bytes(written),
+            ops: 1,
+            free: Bytes(1 << 43),
+            state: TargetFlags::default(),
+        };
+        let targets = view.topology.by_server()[server as usize].iter().map(row).collect();
+        LoadSample { server: ServerId(server), agent_start: Time::ZERO, sequence, interval_s: 5.0, targets }
+    }
+
+    #[test]
+    fn samples_are_taken_once_and_in_order() {
+        let mut view = View::new(uniform(2, 2));
+        let first = sample(&view, 0, 1, 500);
+        assert_eq!(view.take_sample(&first, Time(1)), Ok(()));
+        let again = view.take_sample(&first, Time(2));
+        assert_eq!(again, Err(SampleError::Repeated { server: ServerId(0), sequence: 1 }));
+        assert_eq!(view.targets[0].load.map(|load| load.write_bps), Some(100.0));
+        // A restarted agent counts from the beginning again.
+        let mut restarted = first.clone();
+        restarted.agent_start = Time(9);
+        assert_eq!(view.take_sample(&restarted, Time(10)), Ok(()));
+        assert_eq!(view.fresh_targets(Time(10), std::time::Duration::from_secs(1)), 2);
+    }
+
+    #[test]
+    fn a_bad_sample_changes_nothing() {
+        let mut view = View::new(uniform(2, 2));
+        let mut bad = sample(&view, 0, 1, 500);
+        bad.targets[1].target = TargetId(3);
+        let before = view.targets.clone();
+        assert!(matches!(view.take_sample(&bad, Time(1)), Err(SampleError::ForeignTarget { .. })));
+        let mut bad = sample(&view, 0, 1, 500);
+        bad.interval_s = f64::NAN;
+        assert_eq!(view.take_sample(&bad, Time(1)), Err(SampleError::Interval(ServerId(0))));
+        bad.server = ServerId(7);
+        assert_eq!(view.take_sample(&bad, Time(1)), Err(SampleError::UnknownServer(ServerId(7))));
+        assert_eq!(view.targets, before);
+    }
+
+    #[test]
+    fn written_bytes_lower_the_ledger_and_the_rest_is_foreign() {
+        let mut view = View::new(uniform(1, 1));
+        view.ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
+        let written = sample(&view, 0, 1, 500);
+        assert_eq!(view.take_sample(&written, Time(1)), Ok(()));
+        assert_eq!(view.ledger.outstanding(TargetId(0)), Bytes::ZERO);
+        assert_eq!(view.targets[0].load.map(|load| load.foreign_write_bps), Some(40.0));
+    }
+
+    #[test]
+    fn every_exclusion_has_its_cause() {
+        let mut view = View::new(uniform(1, 1));
+        let target = TargetId(0);
+        assert_eq!(view.standing(target), None);
+        view.targets[0].health.write = 0.05;
+        assert_eq!(view.standing(target), Some(Exclusion::Sick));
+        view.targets[0].flags.degraded = true;
+        assert_eq!(view.standing(target), Some(Exclusion::Degraded));
+        view.targets[0].free = Bytes(1);
+        assert_eq!(view.standing(target), Some(Exclusion::Full));
+        view.targets[0].drained = true;
+        assert_eq!(view.standing(target), Some(Exclusion::Drained));
+        view.targets[0].flags.no_create = true;
+        assert_eq!(view.standing(target), Some(Exclusion::Unusable));
+    }
+}

@@ -1,0 +1,212 @@
+//! The controller as a state machine: terms, durability, stale solutions, refusals.
+
+mod common;
+
+use std::sync::Arc;
+
+use common::{INTERVAL, job, sample, topology};
+use tarazu_core::control::{
+    Control, ControlConfig, Durable, Effect, Event, Problem, Publication, Refused, SOLVE_INTERVALS_MAX,
+};
+use tarazu_core::plan::Plan;
+use tarazu_core::planner::TarazuPlanner;
+use tarazu_core::rng::{Rng, stream};
+use tarazu_core::view::Health;
+use tarazu_layout::{Bytes, FsId, TargetId, Time};
+use tarazu_table::{FsIdentity, Order, Table};
+
+/// A controller with its shell reduced to a list of effects.
+struct Shell {
+    control: Control,
+    rng: Rng,
+    now: Time,
+}
+
+impl Shell {
+    fn new() -> Self {
+        let config = ControlConfig { fs: FsIdentity::new(FsId(0), "scratch"), interval: INTERVAL };
+        Self {
+            control: Control::new(config, topology(2, 2)),
+            rng: stream(1, "control test", 0),
+            now: Time::ZERO,
+        }
+    }
+
+    fn step(&mut self, event: Event) -> Vec<Effect> {
+        let mut out = Vec::new();
+        self.control.step(self.now, event, &mut self.rng, &mut out);
+        out
+    }
+
+    fn wait(&mut self) {
+        self.now += INTERVAL;
+    }
+
+    /// Starts and makes the first term durable.
+    fn started() -> (Self, Vec<Effect>) {
+        let mut shell = Self::new();
+        let write = write_of(&shell.step(Event::Started { stored_term: 4 }));
+        let effects = shell.step(Event::Persisted { write });
+        (shell, effects)
+    }
+
+    fn solve(&mut self, problem: &Problem) -> Plan {
+        let mut planner = TarazuPlanner {
+            fresh_within: INTERVAL * 3,
+            now: self.now,
+            layout_cost: std::time::Duration::ZERO,
+        };
+        problem.solve(&mut planner, &mut self.rng)
+    }
+
+    fn solved(&mut self, problem: &Problem) -> Vec<Effect> {
+        let plan = Box::new(self.solve(problem));
+        self.step(Event::Solved { seq: problem.seq, plan })
+    }
+}
+
+fn write_of(effects: &[Effect]) -> u64 {
+    let write = effects.iter().find_map(|effect| match effect {
+        Effect::Persist { write, .. } => Some(*write),
+        _ => None,
+    });
+    write.expect("something to make durable")
+}
+
+fn problem_of(effects: Vec<Effect>) -> Option<Problem> {
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Solve(problem) => Some(problem),
+        _ => None,
+    })
+}
+
+fn published(effects: Vec<Effect>) -> Option<Arc<Publication>> {
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Publish(publication) => Some(publication),
+        _ => None,
+    })
+}
+
+fn refusal(effects: Vec<Effect>) -> Option<Refused> {
+    effects.into_iter().find_map(|effect| match effect {
+        Effect::Refused(refused) => Some(refused),
+        _ => None,
+    })
+}
+
+#[test]
+fn nothing_is_planned_before_the_term_is_durable() {
+    let mut shell = Shell::new();
+    let effects = shell.step(Event::Started { stored_term: 4 });
+    assert!(matches!(effects[..], [Effect::Persist { record: Durable::Term(5), .. }]));
+    let write = write_of(&effects);
+    assert!(problem_of(shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))))).is_none());
+    let problem = problem_of(shell.step(Event::Persisted { write })).expect("now it plans");
+    let table = published(shell.solved(&problem)).expect("a table").table.clone();
+    assert_eq!(Table::verify(&table).expect("a good table").order(), Order { term: 5, seq: 1 });
+}
+
+#[test]
+fn plans_come_at_most_once_an_interval_and_only_for_a_change() {
+    let (mut shell, effects) = Shell::started();
+    let first = problem_of(effects).expect("the first plan");
+    shell.solved(&first);
+    let news = Event::Sample(sample(&topology(2, 2), 0, 1, 0));
+    assert!(problem_of(shell.step(news)).is_none(), "the interval is not over");
+    shell.wait();
+    let second = problem_of(shell.step(Event::Tick)).expect("the change is still to be planned for");
+    assert_eq!(second.previous.as_ref().map(|plan| plan.order.seq), Some(1));
+    shell.solved(&second);
+    shell.wait();
+    assert!(problem_of(shell.step(Event::Tick)).is_none(), "nothing changed");
+}
+
+#[test]
+fn a_higher_term_seen_stops_publishing_until_ours_is_above_it() {
+    let (mut shell, effects) = Shell::started();
+    let problem = problem_of(effects).expect("a plan");
+    let write = write_of(&shell.step(Event::SawTerm(9)));
+    assert!(published(shell.solved(&problem)).is_none(), "a plan of an old term must not go out");
+    shell.wait();
+    assert!(problem_of(shell.step(Event::Tick)).is_none());
+    let problem = problem_of(shell.step(Event::Persisted { write })).expect("it plans again");
+    let order = published(shell.solved(&problem)).expect("a table").plan.order;
+    assert_eq!(order, Order { term: 10, seq: 1 });
+    assert!(shell.step(Event::SawTerm(10)).is_empty(), "our own term is no news");
+}
+
+#[test]
+fn a_drain_takes_effect_when_it_is_durable() {
+    let (mut shell, _) = Shell::started();
+    let target = TargetId(1);
+    let write = write_of(&shell.step(Event::Drain { target, drained: true }));
+    assert!(!shell.control.view().targets[1].drained);
+    shell.step(Event::Persisted { write });
+    assert!(shell.control.view().targets[1].drained);
+    let refused = refusal(shell.step(Event::Persisted { write }));
+    assert_eq!(refused, Some(Refused::UnknownWrite { write }));
+    let refused = refusal(shell.step(Event::Drain { target: TargetId(4), drained: true }));
+    assert_eq!(refused, Some(Refused::UnknownTarget(TargetId(4))));
+}
+
+#[test]
+fn a_lost_solver_is_given_up_and_its_late_answer_dropped() {
+    let (mut shell, effects) = Shell::started();
+    let lost = problem_of(effects).expect("a plan");
+    for _ in 1..SOLVE_INTERVALS_MAX {
+        shell.wait();
+        assert!(problem_of(shell.step(Event::Tick)).is_none(), "one problem at a time");
+    }
+    shell.wait();
+    let again = problem_of(shell.step(Event::Tick)).expect("stated anew");
+    let refused = refusal(shell.solved(&lost));
+    assert_eq!(refused, Some(Refused::StaleSolution { seq: lost.seq }));
+    assert!(published(shell.solved(&again)).is_some());
+    let twice = refusal(shell.solved(&again));
+    assert_eq!(twice, Some(Refused::StaleSolution { seq: again.seq }));
+}
+
+#[test]
+fn a_repeated_sample_is_refused_and_changes_nothing() {
+    let (mut shell, effects) = Shell::started();
+    let problem = problem_of(effects).expect("a plan");
+    shell.solved(&problem);
+    let news = sample(&topology(2, 2), 0, 1, 7);
+    shell.step(Event::Sample(news.clone()));
+    let before = shell.control.view().targets.clone();
+    assert!(matches!(refusal(shell.step(Event::Sample(news))), Some(Refused::Sample(_))));
+    assert_eq!(shell.control.view().targets, before);
+}
+
+#[test]
+fn senseless_judgements_are_bounded() {
+    let (mut shell, _) = Shell::started();
+    let target = TargetId(0);
+    shell.step(Event::Judged { target, health: Health { read: -4.0, write: f64::NAN } });
+    assert_eq!(shell.control.view().targets[0].health, Health { read: 1e-3, write: 1.0 });
+    let health = Health::WELL;
+    let refused = refusal(shell.step(Event::Judged { target: TargetId(77), health }));
+    assert_eq!(refused, Some(Refused::UnknownTarget(TargetId(77))));
+}
+
+#[test]
+fn the_same_events_give_the_same_tables() {
+    let run = || {
+        let (mut shell, effects) = Shell::started();
+        let mut tables = Vec::new();
+        let mut problem = problem_of(effects);
+        for step in 1..20u64 {
+            if let Some(problem) = &problem {
+                tables.extend(published(shell.solved(problem)).map(|publication| publication.table.clone()));
+            }
+            shell.wait();
+            let mut effects = shell.step(Event::JobStarted(job(step, step as u32, Bytes::mib(step * 100))));
+            effects.extend(shell.step(Event::Sample(sample(&topology(2, 2), 0, step, step << 20))));
+            problem = problem_of(effects);
+        }
+        tables
+    };
+    let tables = run();
+    assert!(tables.len() > 10);
+    assert_eq!(tables, run());
+}

@@ -1,0 +1,176 @@
+//! Policies × seeds on one workload, system and scenario: runs in parallel, results in a fixed order.
+
+use std::collections::BTreeMap;
+
+use rayon::prelude::*;
+use tarazu_workload::Workload;
+
+use crate::outcome::{Metric, Outcome};
+use crate::replay::{ReplayError, run};
+use crate::scenario::{Policy, Scenario};
+use crate::stats::{Change, Interval, interval, paired_change};
+use crate::system::System;
+
+/// Seeds of one experiment: more narrow no interval that a decision hangs on.
+pub const SEEDS_MAX: u64 = 100_000;
+
+/// One policy's results over all seeds.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyResult {
+    /// The policy.
+    pub policy: Policy,
+    /// One outcome a seed, in order.
+    pub outcomes: Vec<Outcome>,
+    /// By [`Metric::ALL`]: mean and interval over seeds that have a value.
+    pub intervals: Vec<Option<Interval>>,
+    /// By [`Metric::ALL`]: paired change against the baseline; `None` for the baseline itself.
+    pub changes: Vec<Option<Change>>,
+}
+
+/// Results of all policies; the first is the baseline.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Results {
+    /// In the order asked for.
+    pub policies: Vec<PolicyResult>,
+    /// The seeds.
+    pub seeds: Vec<u64>,
+}
+
+/// Why there are no results.
+#[derive(Debug, thiserror::Error)]
+pub enum ExperimentError {
+    /// No policy was named.
+    #[error("no policy to simulate; name at least one")]
+    NoPolicy,
+    /// A policy was named twice.
+    #[error("policy {0} is named twice")]
+    Twice(Policy),
+    /// The threads cannot be started.
+    #[error("cannot start {threads} threads")]
+    Threads {
+        /// Threads asked for.
+        threads: usize,
+        /// The cause.
+        source: rayon::ThreadPoolBuildError,
+    },
+    /// No seed, or too many.
+    #[error("an experiment has 1 to {SEEDS_MAX} seeds, not {found}")]
+    Seeds {
+        /// Seeds asked for.
+        found: u64,
+    },
+    /// A run ended early.
+    #[error("policy {policy}, seed {seed}")]
+    Run {
+        /// The policy.
+        policy: Policy,
+        /// The seed.
+        seed: u64,
+        /// The cause.
+        source: ReplayError,
+    },
+}
+
+impl PolicyResult {
+    /// Share of the files made whose targets the policy chose; `None` where no file was made.
+    #[must_use]
+    pub fn files_steered_share(&self) -> Option<f64> {
+        self.share(|outcome| (outcome.files_steered, outcome.files_made))
+    }
+
+    /// Share of the bytes written to stripes that the policy chose; `None` where nothing was written.
+    #[must_use]
+    pub fn bytes_steered_share(&self) -> Option<f64> {
+        self.share(|outcome| (outcome.steered_bytes, outcome.written_bytes))
+    }
+
+    fn share(&self, part_of: impl Fn(&Outcome) -> (u64, u64)) -> Option<f64> {
+        let sum = |(part, whole): (u64, u64), more: (u64, u64)| (part + more.0, whole + more.1);
+        let (part, whole) = self.outcomes.iter().map(part_of).fold((0, 0), sum);
+        (whole > 0).then(|| part as f64 / whole as f64)
+    }
+
+    /// Files left to the file system, by reason, over all seeds.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
+        let mut sums = BTreeMap::new();
+        for (reason, count) in self.outcomes.iter().flat_map(|outcome| &outcome.refusals) {
+            *sums.entry(*reason).or_default() += count;
+        }
+        sums
+    }
+}
+
+/// What to run and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan<'a> {
+    /// The policies; the first is the baseline.
+    pub policies: &'a [Policy],
+    /// Runs with the seeds `1..=seeds`.
+    pub seeds: u64,
+    /// Threads to run on, 0 for one a core. Results do not depend on it.
+    pub threads: usize,
+}
+
+/// Runs every policy with every seed.
+///
+/// # Errors
+/// A senseless request, or the first run (by policy, then seed) that ended early.
+pub fn experiment(
+    workload: &Workload,
+    system: &System,
+    scenario: &Scenario,
+    plan: &Plan<'_>,
+) -> Result<Results, ExperimentError> {
+    let Plan { policies, seeds, threads } = *plan;
+    if policies.is_empty() {
+        return Err(ExperimentError::NoPolicy);
+    }
+    let twice = policies.iter().enumerate().find(|(place, policy)| policies[..*place].contains(policy));
+    if let Some((_, policy)) = twice {
+        return Err(ExperimentError::Twice(*policy));
+    }
+    if !(1..=SEEDS_MAX).contains(&seeds) {
+        return Err(ExperimentError::Seeds { found: seeds });
+    }
+    let seeds: Vec<u64> = (1..=seeds).collect();
+    let pairs: Vec<(Policy, u64)> =
+        policies.iter().flat_map(|policy| seeds.iter().map(move |seed| (*policy, *seed))).collect();
+    let pool = rayon::ThreadPoolBuilder::new()
+        .num_threads(threads)
+        .build()
+        .map_err(|source| ExperimentError::Threads { threads, source })?;
+    // Collected in the order of `pairs`, so threads cannot change the result.
+    let one = |(policy, seed): &(Policy, u64)| run(workload, system, scenario, *policy, *seed);
+    let outcomes: Vec<Result<Outcome, ReplayError>> = pool.install(|| pairs.par_iter().map(one).collect());
+    let mut all = Vec::with_capacity(pairs.len());
+    for ((policy, seed), outcome) in pairs.into_iter().zip(outcomes) {
+        all.push(outcome.map_err(|source| ExperimentError::Run { policy, seed, source })?);
+    }
+    Ok(summarise(policies, seeds, &all))
+}
+
+fn summarise(policies: &[Policy], seeds: Vec<u64>, all: &[Outcome]) -> Results {
+    let of_policy: Vec<&[Outcome]> = all.chunks(seeds.len()).collect();
+    let values = |outcomes: &[Outcome], metric: Metric| -> Vec<Option<f64>> {
+        outcomes.iter().map(|outcome| outcome.value(metric)).collect()
+    };
+    let result = |(place, policy): (usize, &Policy)| {
+        let outcomes = of_policy[place];
+        let mean = |metric: Metric| {
+            let present: Vec<f64> = values(outcomes, metric).into_iter().flatten().collect();
+            interval(&present)
+        };
+        let change = |metric: Metric| {
+            let baseline = values(of_policy[0], metric);
+            if place == 0 { None } else { paired_change(&values(outcomes, metric), &baseline) }
+        };
+        PolicyResult {
+            policy: *policy,
+            outcomes: outcomes.to_vec(),
+            intervals: Metric::ALL.into_iter().map(mean).collect(),
+            changes: Metric::ALL.into_iter().map(change).collect(),
+        }
+    };
+    Results { policies: policies.iter().enumerate().map(result).collect(), seeds }
+}

@@ -1,0 +1,189 @@
+//! The control plane beside the simulated file system: agents, nodes and the controller, with the
+//! intervals and delays of the real one.
+//!
+//! It carries values between the replay and [`Control::step`]; it decides nothing. A message that the
+//! real system sends over the network is a delivery with its arrival time here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use rand::RngExt;
+use tarazu_core::control::{Control, ControlConfig, Effect, Event, FRESH_INTERVALS, Publication};
+use tarazu_core::planner::TarazuPlanner;
+use tarazu_core::rng::{Rng, stream};
+use tarazu_core::sample::Placed;
+use tarazu_core::view::View;
+use tarazu_layout::{FsId, NodeId, Time};
+use tarazu_table::FsIdentity;
+
+use crate::system::System;
+
+/// Tables kept for nodes that have not the newest yet. Fan-out takes less than an interval, so two
+/// would do; more cost nothing.
+const TABLES_KEPT: usize = 8;
+
+/// A message that is on its way to the controller.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    /// When it arrives.
+    pub(crate) at: Time,
+    /// What it says.
+    pub(crate) event: Event,
+}
+
+/// A published table with the moment it left the controller.
+#[derive(Clone, Debug)]
+struct Table {
+    left: Time,
+    publication: Arc<Publication>,
+}
+
+/// One node's waiting report.
+#[derive(Clone, Debug, Default)]
+struct Node {
+    placed: Vec<Placed>,
+}
+
+/// Controller, agents and nodes.
+#[derive(Debug)]
+pub(crate) struct Plane {
+    control: Control,
+    rng: Rng,
+    interval: Duration,
+    layout_cost: Duration,
+    report_delay: Duration,
+    publish_delay: Duration,
+    tables: Vec<Table>,
+    /// How much later than the first each node receives a table.
+    lag: Vec<Duration>,
+    nodes: Vec<Node>,
+    /// The second of the interval at which each node reports.
+    node_phase: Vec<u64>,
+    /// The second of the interval at which each server's agent reports.
+    agent_phase: Vec<u64>,
+    effects: Vec<Effect>,
+    /// Plans made in this run.
+    pub(crate) plans: u64,
+    /// Events that the controller refused.
+    pub(crate) refused: u64,
+}
+
+/// What a node's daemon has published.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct NodeTable<'a> {
+    /// The encoded table.
+    pub(crate) bytes: &'a [u8],
+    /// When the daemon received it.
+    pub(crate) received: Time,
+}
+
+impl Plane {
+    pub(crate) fn new(system: &System, nodes: u32, seed: u64) -> Self {
+        let timing = system.control;
+        let interval_seconds = timing.interval_s.max(1.0) as u64;
+        let config = ControlConfig {
+            fs: FsIdentity::new(FsId(0), &system.name),
+            interval: Duration::from_secs_f64(timing.interval_s),
+        };
+        let phase =
+            |purpose: &str, id: u32| stream(seed, purpose, u64::from(id)).random_range(0..interval_seconds);
+        let lag = |id: u32| {
+            let share: f64 = stream(seed, "table lag", u64::from(id)).random_range(0.0..1.0);
+            Duration::from_secs_f64(timing.publish_jitter_s * share)
+        };
+        let mut plane = Self {
+            control: Control::new(config, system.topology.clone()),
+            rng: stream(seed, "control", 0),
+            interval: config.interval,
+            layout_cost: Duration::from_secs_f64(system.layout_s),
+            report_delay: Duration::from_secs_f64(timing.report_delay_s),
+            publish_delay: Duration::from_secs_f64(timing.publish_delay_s),
+            tables: Vec::new(),
+            lag: (0..nodes).map(lag).collect(),
+            nodes: vec![Node::default(); nodes as usize],
+            node_phase: (0..nodes).map(|node| phase("node report", node)).collect(),
+            agent_phase: (0..system.topology.servers().len() as u32)
+                .map(|server| phase("agent report", server))
+                .collect(),
+            effects: Vec::new(),
+            plans: 0,
+            refused: 0,
+        };
+        plane.deliver(Time::ZERO, Event::Started { stored_term: 0 });
+        plane
+    }
+
+    /// The controller's view.
+    pub(crate) fn view(&self) -> &View {
+        self.control.view()
+    }
+
+    /// Hands one event to the controller and does what it asks for. Persisting and solving take no
+    /// time here: a plan's delay is part of publishing.
+    pub(crate) fn deliver(&mut self, now: Time, event: Event) {
+        let mut events = vec![event];
+        while let Some(event) = events.pop() {
+            self.control.step(now, event, &mut self.rng, &mut self.effects);
+            for effect in std::mem::take(&mut self.effects) {
+                match effect {
+                    Effect::Persist { write, .. } => events.push(Event::Persisted { write }),
+                    Effect::Solve(problem) => {
+                        let mut planner = TarazuPlanner {
+                            fresh_within: self.interval * FRESH_INTERVALS,
+                            now,
+                            layout_cost: self.layout_cost,
+                        };
+                        let plan = Box::new(problem.solve(&mut planner, &mut self.rng));
+                        events.push(Event::Solved { seq: problem.seq, plan });
+                    }
+                    Effect::Publish(publication) => {
+                        self.plans += 1;
+                        self.tables.push(Table { left: now, publication });
+                        let surplus = self.tables.len().saturating_sub(TABLES_KEPT);
+                        self.tables.drain(..surplus);
+                    }
+                    Effect::Refused(_) => self.refused += 1,
+                }
+            }
+        }
+    }
+
+    /// Whether the agent of a server reports at this second.
+    pub(crate) fn agent_reports(&self, server: usize, second: u64) -> bool {
+        second > 0 && second % self.interval.as_secs().max(1) == self.agent_phase[server]
+    }
+
+    /// An agent's message that leaves now.
+    pub(crate) fn from_agent(&self, now: Time, event: Event) -> Delivery {
+        Delivery { at: now + self.report_delay, event }
+    }
+
+    /// A client on `node` placed or closed a file; it goes out with the node's next report.
+    pub(crate) fn note(&mut self, node: NodeId, placed: Placed) {
+        self.nodes[node.index()].placed.push(placed);
+    }
+
+    /// The reports that leave at this second.
+    pub(crate) fn node_reports(&mut self, now: Time, second: u64) -> Vec<Delivery> {
+        let interval = self.interval.as_secs().max(1);
+        let mut leaving = Vec::new();
+        for (node, phase) in self.nodes.iter_mut().zip(&self.node_phase) {
+            if second % interval == *phase && !node.placed.is_empty() {
+                let event = Event::Placed(std::mem::take(&mut node.placed));
+                leaving.push(Delivery { at: now + self.report_delay, event });
+            }
+        }
+        leaving
+    }
+
+    /// The newest table that has reached a node.
+    pub(crate) fn table_at(&self, node: NodeId, now: Time) -> Option<NodeTable<'_>> {
+        let delay = self.publish_delay + self.lag[node.index()];
+        let arrived = |table: &&Table| table.left + delay <= now;
+        self.tables
+            .iter()
+            .rev()
+            .find(arrived)
+            .map(|table| NodeTable { bytes: &table.publication.table, received: table.left + delay })
+    }
+}

@@ -1,0 +1,430 @@
+//! One run: a workload replayed on a system under one policy.
+//!
+//! Time moves from event to event. Between two events bytes flow at max-min fair rates
+//! ([`crate::fluid`]); every simulated second agents and nodes report and the controller steps. The
+//! policy is asked exactly where the real client library is: when a file is made.
+
+mod create;
+mod files;
+mod meters;
+mod ranks;
+mod results;
+
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BinaryHeap};
+use std::time::Duration;
+
+use tarazu_core::control::Event as Control;
+use tarazu_core::rng::stream;
+use tarazu_core::sample::{LoadSample, TargetFlags, TargetSample};
+use tarazu_core::view::Health;
+use tarazu_layout::{Bytes, ServerId, TargetId, Time};
+use tarazu_workload::{FileId, Workload, WorkloadError};
+
+use crate::fluid::{Done, Fluid, FluidError, Network};
+use crate::outcome::Outcome;
+use crate::plane::{Delivery, Plane};
+use crate::profile::Profiles;
+use crate::scenario::{Background, Policy, Scenario};
+use crate::system::{NODES_MAX, System};
+use create::Makers;
+pub(crate) use files::FileState;
+use files::Piece;
+use meters::Meters;
+use ranks::{JobState, Running};
+
+/// How often bytes in flight are looked at: fine enough for bursts of a second.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Length of a tick: agents, nodes and controller act on whole seconds.
+const TICK: Duration = Duration::from_secs(1);
+
+/// Why a run ended early.
+#[derive(Debug, thiserror::Error)]
+pub enum ReplayError {
+    /// The workload contradicts itself.
+    #[error("the workload cannot be replayed")]
+    Workload(#[from] WorkloadError),
+    /// It has nothing to replay.
+    #[error("the workload has no operations")]
+    Empty,
+    /// It uses more nodes than a run may have.
+    #[error("the workload uses {nodes} nodes, a run has at most {NODES_MAX}")]
+    Nodes {
+        /// Nodes used.
+        nodes: u32,
+    },
+    /// The scenario names a target that the system does not have.
+    #[error("{target} is to be sick, but the system has targets 0 to {last} only")]
+    SickTarget {
+        /// The target.
+        target: TargetId,
+        /// The last one there is.
+        last: TargetId,
+    },
+    /// The file system has no target for a file.
+    #[error("file {name}: no target accepts new objects")]
+    NoTarget {
+        /// Its name.
+        name: String,
+    },
+    /// The network was refused.
+    #[error("the system's bandwidths cannot be simulated")]
+    Fluid(#[from] FluidError),
+    /// Ranks wait for each other and nothing can happen any more.
+    #[error("{waiting} ranks wait for ever at simulated second {at_s:.3}")]
+    Stuck {
+        /// Ranks that have not ended.
+        waiting: usize,
+        /// When nothing was left to happen.
+        at_s: f64,
+    },
+}
+
+/// What happens at a moment.
+#[derive(Debug)]
+enum Event {
+    /// A rank begins its next operation.
+    Begin { job: u32, rank: u32 },
+    /// An operation without bytes ends.
+    Ends { slot: u32 },
+    /// A second has passed.
+    Tick,
+    /// Bytes in flight are looked at.
+    Look,
+    /// A message reaches the controller.
+    Delivered(u32),
+}
+
+/// A target's bytes that its agent has not reported yet.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unreported {
+    /// Bytes of reads begun, less those reported.
+    read: f64,
+    /// Bytes of writes begun, less those reported.
+    written: f64,
+    /// All bytes served until the last report.
+    served: f64,
+}
+
+impl Unreported {
+    /// Splits what was served since the last report into reads and writes. The fluid engine counts
+    /// them together; a target serves its flows alike, so they are split as what was asked for.
+    fn report(&mut self, served: f64) -> (f64, f64) {
+        let since = (served - self.served).max(0.0);
+        self.served = served;
+        let asked = self.read + self.written;
+        let read = if asked > 0.0 { since * self.read / asked } else { 0.0 };
+        let written = since - read;
+        self.read = (self.read - read).max(0.0);
+        self.written = (self.written - written).max(0.0);
+        (read, written)
+    }
+}
+
+/// One run in progress.
+struct Replay<'a> {
+    workload: &'a Workload,
+    system: &'a System,
+    scenario: &'a Scenario,
+    seed: u64,
+    now: Time,
+    fluid: Fluid,
+    queue: BinaryHeap<Reverse<(Time, u64)>>,
+    /// Events by their number, so that the heap orders by time and then by order of creation.
+    events: BTreeMap<u64, Event>,
+    next_event: u64,
+    deliveries: Vec<Option<Delivery>>,
+    jobs: Vec<JobState>,
+    ranks_left: usize,
+    files: Vec<FileState>,
+    slots: Vec<Option<Running>>,
+    free_slots: Vec<u32>,
+    makers: Makers,
+    plane: Option<Plane>,
+    profiles: Profiles,
+    meters: Meters,
+    /// Bytes of others written to each target a second.
+    background_bps: Vec<f64>,
+    unreported: Vec<Unreported>,
+    ticks: u64,
+    pieces: Vec<Piece>,
+}
+
+/// Replays a workload once.
+///
+/// # Errors
+/// The workload contradicts itself or the system, or the file system has no target for a file.
+pub fn run(
+    workload: &Workload,
+    system: &System,
+    scenario: &Scenario,
+    policy: Policy,
+    seed: u64,
+) -> Result<Outcome, ReplayError> {
+    let mut replay = Replay::new(workload, system, scenario, policy, seed)?;
+    replay.run()?;
+    Ok(replay.outcome(policy))
+}
+
+impl<'a> Replay<'a> {
+    fn new(
+        workload: &'a Workload,
+        system: &'a System,
+        scenario: &'a Scenario,
+        policy: Policy,
+        seed: u64,
+    ) -> Result<Self, ReplayError> {
+        workload.check()?;
+        let nodes = workload.nodes();
+        if nodes > NODES_MAX {
+            return Err(ReplayError::Nodes { nodes });
+        }
+        let targets = system.topology.targets().len();
+        if let Some(sick) = scenario.sick.filter(|sick| sick.target.index() >= targets) {
+            return Err(ReplayError::SickTarget { target: sick.target, last: TargetId(targets as u32 - 1) });
+        }
+        let background_bps = background(system, scenario, seed);
+        let fluid = Fluid::new(network(system, scenario, &background_bps, nodes))?;
+        let file = |file| FileState::new(file, system, scenario.striping);
+        let mut replay = Self {
+            workload,
+            system,
+            scenario,
+            seed,
+            now: Time::ZERO,
+            fluid,
+            queue: BinaryHeap::new(),
+            events: BTreeMap::new(),
+            next_event: 0,
+            deliveries: Vec::new(),
+            jobs: JobState::of(workload),
+            ranks_left: workload.jobs.iter().map(|job| job.ranks.len()).sum(),
+            files: workload.files.iter().map(file).collect(),
+            slots: Vec::new(),
+            free_slots: Vec::new(),
+            makers: Makers::new(system, policy, seed),
+            plane: policy.has_controller().then(|| Plane::new(system, nodes, seed)),
+            profiles: Profiles::of(workload, system, scenario),
+            meters: Meters::new(workload.jobs.len(), workload.files.len(), targets),
+            background_bps,
+            unreported: vec![Unreported::default(); targets],
+            ticks: 0,
+            pieces: Vec::new(),
+        };
+        replay.place_existing()?;
+        replay.announce();
+        Ok(replay)
+    }
+
+    /// Schedules everything that is known from the start.
+    fn announce(&mut self) {
+        self.at(Time::ZERO, Event::Tick);
+        self.at(Time::ZERO, Event::Look);
+        let launch = Duration::from_secs_f64(self.system.control.launch_s);
+        for number in 0..self.workload.jobs.len() {
+            let jitter_s = self.scenario.start_jitter_s * self.draw("start jitter", number as u64);
+            let known = self.workload.jobs[number].start + Duration::from_secs_f64(jitter_s);
+            let begins = known + launch;
+            self.jobs[number].begins = begins;
+            if self.plane.is_some()
+                && let Some(start) = self.profiles.start_of(number)
+            {
+                self.deliver_at(known, Control::JobStarted(start));
+            }
+            for rank in 0..self.workload.jobs[number].ranks.len() {
+                self.schedule_next(number, rank, begins);
+            }
+        }
+        if let (Some(sick), Some(intervals)) = (self.scenario.sick, self.scenario.sick_known_after)
+            && self.plane.is_some()
+        {
+            let known = Time::from_secs_f64(f64::from(intervals) * self.system.control.interval_s);
+            let health = Health { read: sick.speed, write: sick.speed };
+            self.deliver_at(known, Control::Judged { target: sick.target, health });
+        }
+    }
+
+    /// A draw from [0, 1) that belongs to one purpose and id.
+    fn draw(&self, purpose: &str, id: u64) -> f64 {
+        use rand::RngExt;
+        stream(self.seed, purpose, id).random_range(0.0..1.0)
+    }
+
+    fn at(&mut self, time: Time, event: Event) {
+        self.queue.push(Reverse((time, self.next_event)));
+        self.events.insert(self.next_event, event);
+        self.next_event += 1;
+    }
+
+    fn deliver_at(&mut self, at: Time, event: Control) {
+        let number = self.deliveries.len() as u32;
+        self.deliveries.push(Some(Delivery { at, event }));
+        self.at(at, Event::Delivered(number));
+    }
+
+    fn run(&mut self) -> Result<(), ReplayError> {
+        let mut done = Vec::new();
+        while self.ranks_left > 0 {
+            let next = self.queue.peek().map(|Reverse((time, _))| *time);
+            let flows_end_s = self.fluid.next_end_s();
+            let to_s = match (next, flows_end_s) {
+                (Some(event), Some(flow_s)) => event.as_secs_f64().min(flow_s),
+                (Some(event), None) => event.as_secs_f64(),
+                (None, Some(flow_s)) => flow_s,
+                (None, None) => return Err(self.stuck()),
+            };
+            self.fluid.advance(to_s.max(self.fluid.now_s()), &mut done);
+            for flow in done.drain(..) {
+                self.now = self.now.max(Time::from_secs_f64(flow.end_s));
+                self.flow_ended(&flow);
+            }
+            // Everything of one moment happens before bytes flow again.
+            let due = next.filter(|time| time.as_secs_f64() <= to_s);
+            if let Some(due) = due {
+                self.now = self.now.max(due);
+                self.happen(due)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets all events of one moment happen, in the order in which they were scheduled.
+    fn happen(&mut self, moment: Time) -> Result<(), ReplayError> {
+        while let Some(Reverse((time, number))) = self.queue.peek().copied() {
+            if time > moment {
+                return Ok(());
+            }
+            self.queue.pop();
+            match self.events.remove(&number) {
+                Some(Event::Begin { job, rank }) => self.begin(job as usize, rank as usize)?,
+                Some(Event::Ends { slot }) => self.operation_ended(slot),
+                Some(Event::Tick) => self.tick()?,
+                Some(Event::Look) => self.look(),
+                Some(Event::Delivered(number)) => {
+                    let delivery = self.deliveries[number as usize].take();
+                    if let (Some(plane), Some(delivery)) = (&mut self.plane, delivery) {
+                        plane.deliver(delivery.at, delivery.event);
+                    }
+                }
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn stuck(&self) -> ReplayError {
+        ReplayError::Stuck { waiting: self.ranks_left, at_s: self.now.as_secs_f64() }
+    }
+
+    fn look(&mut self) {
+        if self.fluid.active() > 0 {
+            let targets = self.system.topology.ids();
+            let backlog: Vec<f64> = targets.map(|target| self.fluid.disk_backlog_bytes(target.0)).collect();
+            self.meters.look_in_flight(&backlog);
+        }
+        self.at(self.now + LOOK_INTERVAL, Event::Look);
+    }
+
+    /// One second: agents and nodes report, the controller's clock moves.
+    fn tick(&mut self) -> Result<(), ReplayError> {
+        let nothing_else = self.fluid.active() == 0 && !self.someone_is_busy();
+        if nothing_else {
+            return Err(self.stuck());
+        }
+        self.at(self.now + TICK, Event::Tick);
+        let (second, now) = (self.ticks, self.now);
+        self.ticks += 1;
+        let Some(mut plane) = self.plane.take() else { return Ok(()) };
+        let mut leaving = plane.node_reports(now, second);
+        for server in 0..self.system.topology.servers().len() {
+            if plane.agent_reports(server, second) {
+                let sample = self.sample(ServerId(server as u32), second);
+                leaving.push(plane.from_agent(now, Control::Sample(sample)));
+            }
+        }
+        plane.deliver(now, Control::Tick);
+        self.plane = Some(plane);
+        for delivery in leaving {
+            self.deliver_at(delivery.at, delivery.event);
+        }
+        Ok(())
+    }
+
+    /// Whether any operation runs or any rank is about to begin one: else ticks would go on for ever.
+    fn someone_is_busy(&self) -> bool {
+        self.events.values().any(|event| matches!(event, Event::Begin { .. } | Event::Ends { .. }))
+    }
+
+    /// What an agent sees on its server: bytes of this run and of others since its last report.
+    fn sample(&mut self, server: ServerId, second: u64) -> LoadSample {
+        let interval_s = self.system.control.interval_s.floor().max(1.0);
+        let covered_s = interval_s.min(second as f64);
+        let mut rows = Vec::new();
+        for target in self.system.topology.by_server()[server.index()].clone() {
+            let place = target.index();
+            let served = self.fluid.disk_served_bytes(target.0);
+            let (read, written) = self.unreported[place].report(served);
+            let others = self.background_bps[place] * covered_s;
+            rows.push(TargetSample {
+                target,
+                read: Bytes(read as u64),
+                written: Bytes((written + others) as u64),
+                ops: 0,
+                free: self.makers.free(target),
+                state: TargetFlags::default(),
+            });
+        }
+        LoadSample { server, agent_start: Time::ZERO, sequence: second, interval_s: covered_s, targets: rows }
+    }
+
+    /// One flow of an operation has delivered its bytes.
+    fn flow_ended(&mut self, flow: &Done) {
+        let slot = flow.tag as u32;
+        let Some(running) = self.slots[slot as usize].as_mut() else { return };
+        running.flows_left -= 1;
+        if running.flows_left == 0 {
+            self.operation_ended(slot);
+        }
+    }
+
+    /// The file's state.
+    fn file(&mut self, file: FileId) -> &mut FileState {
+        &mut self.files[file.0 as usize]
+    }
+}
+
+/// Others' bytes a second on each target.
+fn background(system: &System, scenario: &Scenario, seed: u64) -> Vec<f64> {
+    use rand::RngExt;
+    let share = |target: TargetId| match scenario.background {
+        Background::None => 0.0,
+        Background::Constant(share) => share,
+        Background::Uniform(most) => {
+            let draw: f64 = stream(seed, "background", u64::from(target.0)).random_range(0.0..1.0);
+            draw * most
+        }
+    };
+    let targets = system.topology.targets();
+    let bps = |target: TargetId| targets[target.index()].write_bps * speed(scenario, target);
+    system.topology.ids().map(|target| share(target) * bps(target)).collect()
+}
+
+/// A target's speed as a share of a healthy one's.
+fn speed(scenario: &Scenario, target: TargetId) -> f64 {
+    scenario.sick.filter(|sick| sick.target == target).map_or(1.0, |sick| sick.speed)
+}
+
+/// The network as this run's jobs find it: healthy speeds less sickness and others' load.
+fn network(system: &System, scenario: &Scenario, background_bps: &[f64], nodes: u32) -> Network {
+    let disk = |target: TargetId| {
+        let spec = &system.topology.targets()[target.index()];
+        spec.write_bps * speed(scenario, target) - background_bps[target.index()]
+    };
+    Network {
+        nic_bps: vec![system.nic_bps; nodes.max(1) as usize],
+        link_bps: system.topology.servers().iter().map(|server| server.link_bps).collect(),
+        disk_bps: system.topology.ids().map(disk).collect(),
+        disk_link: system.topology.targets().iter().map(|spec| spec.server.0).collect(),
+    }
+}

@@ -1,0 +1,291 @@
+//! Ranks and their operations: what begins, how long it takes, who waits for whom.
+
+use tarazu_layout::{NodeId, Time};
+use tarazu_table::{Cursor, Identity, Rank};
+use tarazu_workload::{Action, FileId, Job, Op, Workload};
+
+use super::files::Piece;
+use super::{Event, Replay, ReplayError};
+use crate::scenario::Timing;
+
+/// A job during a run.
+#[derive(Debug)]
+pub(super) struct JobState {
+    /// When its first instruction runs.
+    pub(super) begins: Time,
+    pub(super) ranks: Vec<RankState>,
+    pub(super) ranks_left: usize,
+    /// Ranks that wait in each group.
+    waiting: Vec<Vec<u32>>,
+}
+
+/// A rank during a run.
+#[derive(Debug)]
+pub(super) struct RankState {
+    pub(super) node: NodeId,
+    /// Its counter of creates, as the client library keeps it.
+    pub(super) cursor: Cursor,
+    next: usize,
+    /// Operations in progress: one in closed-loop replay, any number in open-loop replay.
+    running: u32,
+}
+
+/// An operation in progress.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Running {
+    pub(super) job: u32,
+    pub(super) rank: u32,
+    pub(super) action: Action,
+    pub(super) begun: Time,
+    /// What it would take alone on the healthy, empty system, seconds.
+    pub(super) alone_s: f64,
+    pub(super) flows_left: u32,
+}
+
+impl JobState {
+    pub(super) fn of(workload: &Workload) -> Vec<Self> {
+        let job = |job: &Job| Self {
+            begins: Time::ZERO,
+            ranks: job
+                .ranks
+                .iter()
+                .enumerate()
+                .map(|(number, rank)| rank_state(job, number, rank.node))
+                .collect(),
+            ranks_left: job.ranks.len(),
+            waiting: vec![Vec::new(); job.groups.len()],
+        };
+        workload.jobs.iter().map(job).collect()
+    }
+}
+
+fn rank_state(job: &Job, number: usize, node: NodeId) -> RankState {
+    let rank = Rank { rank: number as u32, world: job.ranks.len() as u32 };
+    // Simulated processes never fork, so any process id will do as long as it stays.
+    let identity =
+        Identity { rank: Some(rank), host_hash: u64::from(node.0), pid: number as u32, process_start: 0 };
+    RankState { node, cursor: Cursor::new(identity), next: 0, running: 0 }
+}
+
+impl Replay<'_> {
+    fn op(&self, job: usize, rank: usize) -> Option<Op> {
+        self.workload.jobs[job].ranks[rank].ops.get(self.jobs[job].ranks[rank].next).copied()
+    }
+
+    /// Schedules a rank's next operation, or ends the rank. `free` is when it is free for it.
+    pub(super) fn schedule_next(&mut self, job: usize, rank: usize, free: Time) {
+        let Some(op) = self.op(job, rank) else {
+            self.end_rank_if_idle(job, rank);
+            return;
+        };
+        let time = match self.scenario.timing {
+            Timing::Closed => free + op.think,
+            Timing::Open => self.jobs[job].begins + std::time::Duration::from_nanos(op.start.0),
+        };
+        self.at(time.max(self.now), Event::Begin { job: job as u32, rank: rank as u32 });
+    }
+
+    fn end_rank_if_idle(&mut self, job: usize, rank: usize) {
+        let state = &self.jobs[job].ranks[rank];
+        let all_begun = state.next >= self.workload.jobs[job].ranks[rank].ops.len();
+        if !all_begun || state.running > 0 {
+            return;
+        }
+        self.ranks_left -= 1;
+        self.jobs[job].ranks_left -= 1;
+        if self.jobs[job].ranks_left == 0 {
+            self.job_ended(job);
+        }
+    }
+
+    /// A rank begins its next operation.
+    pub(super) fn begin(&mut self, job: usize, rank: usize) -> Result<(), ReplayError> {
+        let Some(op) = self.op(job, rank) else { return Ok(()) };
+        self.jobs[job].ranks[rank].next += 1;
+        if let Action::Sync { group } = op.action {
+            self.meet(job, rank, group.0 as usize);
+            return Ok(());
+        }
+        self.meters.first_start.get_or_insert(self.now);
+        self.jobs[job].ranks[rank].running += 1;
+        match op.action {
+            Action::Create { file } => {
+                let takes_s = self.create(job, rank, file)?;
+                self.begin_short(job, rank, op.action, takes_s);
+            }
+            Action::Open { file } => {
+                self.file(file).open += 1;
+                self.begin_short(job, rank, op.action, self.system.open_s);
+            }
+            Action::Read { file, offset, bytes } => {
+                self.begin_bytes(job, rank, op.action, file, offset, bytes)
+            }
+            Action::Write { file, offset, bytes } => {
+                self.prepare_write(job, rank, file, offset, bytes)?;
+                self.begin_bytes(job, rank, op.action, file, offset, bytes);
+            }
+            // Writes end when their bytes are on disk, so nothing is left to wait for.
+            Action::Fsync { .. } => self.begin_short(job, rank, op.action, 0.0),
+            Action::Close { file } => {
+                self.close(job, rank, file);
+                self.begin_short(job, rank, op.action, 0.0);
+            }
+            Action::Sync { .. } => {}
+        }
+        // In open-loop replay the next operation does not wait for this one.
+        if self.scenario.timing == Timing::Open {
+            self.schedule_next(job, rank, self.now);
+        }
+        Ok(())
+    }
+
+    /// An operation that takes a known time and moves no bytes.
+    fn begin_short(&mut self, job: usize, rank: usize, action: Action, takes_s: f64) {
+        let slot = self.start_operation(job, rank, action, takes_s, 0);
+        if takes_s > 0.0 {
+            self.at(self.now + std::time::Duration::from_secs_f64(takes_s), Event::Ends { slot });
+        } else {
+            self.operation_ended(slot);
+        }
+    }
+
+    /// An operation that moves bytes between a node and targets.
+    fn begin_bytes(
+        &mut self,
+        job: usize,
+        rank: usize,
+        action: Action,
+        file: FileId,
+        offset: u64,
+        bytes: u64,
+    ) {
+        let mut pieces = std::mem::take(&mut self.pieces);
+        self.files[file.0 as usize].pieces(offset, offset + bytes, &mut pieces);
+        let reads = matches!(action, Action::Read { .. });
+        let alone_s = self.alone_s(&pieces, reads);
+        let slot = self.start_operation(job, rank, action, alone_s, pieces.len() as u32);
+        let node = self.jobs[job].ranks[rank].node;
+        for piece in &pieces {
+            let cost = if reads { self.read_cost(piece.target) } else { 1.0 };
+            self.fluid.start(node.0, piece.target.0, piece.bytes as f64, cost, u64::from(slot));
+            self.count_piece(piece, reads);
+        }
+        if reads {
+            self.meters.read_bytes += bytes;
+        } else {
+            self.meters.written_bytes += bytes;
+            self.file(file).written += bytes;
+        }
+        let nothing_on_targets = pieces.is_empty();
+        self.pieces = pieces;
+        if nothing_on_targets {
+            self.operation_ended(slot);
+        }
+    }
+
+    fn count_piece(&mut self, piece: &Piece, reads: bool) {
+        let place = piece.target.index();
+        if reads {
+            self.unreported[place].read += piece.bytes as f64;
+            return;
+        }
+        self.unreported[place].written += piece.bytes as f64;
+        self.meters.stored_bytes[place] += piece.bytes as f64;
+        if piece.steered {
+            self.meters.steered_bytes += piece.bytes;
+        }
+    }
+
+    /// Disk time of a read byte in terms of a written one.
+    fn read_cost(&self, target: tarazu_layout::TargetId) -> f64 {
+        let spec = &self.system.topology.targets()[target.index()];
+        spec.write_bps / spec.read_bps
+    }
+
+    /// What an operation takes when nothing else happens and every target is well: the latest of its
+    /// node, its links and its targets.
+    fn alone_s(&self, pieces: &[Piece], reads: bool) -> f64 {
+        let topology = &self.system.topology;
+        let total: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+        let mut longest = total as f64 / self.system.nic_bps;
+        let mut links: Vec<(u32, f64)> = Vec::new();
+        for piece in pieces {
+            let spec = &topology.targets()[piece.target.index()];
+            let bps = if reads { spec.read_bps } else { spec.write_bps };
+            longest = longest.max(piece.bytes as f64 / bps);
+            match links.iter_mut().find(|(server, _)| *server == spec.server.0) {
+                Some((_, bytes)) => *bytes += piece.bytes as f64,
+                None => links.push((spec.server.0, piece.bytes as f64)),
+            }
+        }
+        let link_s = |(server, bytes): &(u32, f64)| bytes / topology.servers()[*server as usize].link_bps;
+        links.iter().map(link_s).fold(longest, f64::max)
+    }
+
+    fn start_operation(
+        &mut self,
+        job: usize,
+        rank: usize,
+        action: Action,
+        alone_s: f64,
+        flows_left: u32,
+    ) -> u32 {
+        let running =
+            Running { job: job as u32, rank: rank as u32, action, begun: self.now, alone_s, flows_left };
+        self.meters.jobs[job].begin(self.now);
+        if let Some(file) = action.file() {
+            self.meters.files[file.0 as usize].busy.begin(self.now);
+        }
+        match action {
+            Action::Read { .. } => self.meters.reads.begin(self.now),
+            Action::Write { .. } => self.meters.writes.begin(self.now),
+            _ => {}
+        }
+        if let Some(slot) = self.free_slots.pop() {
+            self.slots[slot as usize] = Some(running);
+            return slot;
+        }
+        self.slots.push(Some(running));
+        (self.slots.len() - 1) as u32
+    }
+
+    /// An operation has ended: count it, and let its rank go on.
+    pub(super) fn operation_ended(&mut self, slot: u32) {
+        let Some(ended) = self.slots[slot as usize].take() else { return };
+        self.free_slots.push(slot);
+        let (job, rank) = (ended.job as usize, ended.rank as usize);
+        self.meters.last_end = self.now;
+        self.meters.jobs[job].end(self.now);
+        if let Some(file) = ended.action.file() {
+            let meter = &mut self.meters.files[file.0 as usize];
+            meter.busy.end(self.now);
+            meter.taken_s += self.now.since(ended.begun).as_secs_f64();
+            meter.alone_s += ended.alone_s;
+        }
+        match ended.action {
+            Action::Read { .. } => self.meters.reads.end(self.now),
+            Action::Write { .. } => self.meters.writes.end(self.now),
+            _ => {}
+        }
+        self.jobs[job].ranks[rank].running -= 1;
+        match self.scenario.timing {
+            Timing::Closed => self.schedule_next(job, rank, self.now),
+            Timing::Open => self.end_rank_if_idle(job, rank),
+        }
+    }
+
+    /// A rank has come to a barrier; the last one lets all go on.
+    fn meet(&mut self, job: usize, rank: usize, group: usize) {
+        if self.scenario.timing == Timing::Open {
+            self.schedule_next(job, rank, self.now);
+            return;
+        }
+        self.jobs[job].waiting[group].push(rank as u32);
+        if self.jobs[job].waiting[group].len() < self.workload.jobs[job].groups[group].len() {
+            return;
+        }
+        for rank in std::mem::take(&mut self.jobs[job].waiting[group]) {
+            self.schedule_next(job, rank as usize, self.now);
+        }
+    }
+}

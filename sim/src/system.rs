@@ -1,0 +1,381 @@
+//! The simulated file system: what it is built of and how fast it is, from TOML.
+//!
+//! `SystemFile` is what was typed (unknown keys are refused with their line); [`System`] is checked and
+//! in bytes and seconds.
+
+use std::path::Path;
+
+use serde::Deserialize;
+use tarazu_core::topology::{ServerSpec, TargetSpec, Topology, TopologyError};
+use tarazu_layout::{Bytes, OstIndex, ServerId};
+
+/// The system that is used when nobody names one.
+pub const BUNDLED: &str = include_str!("../systems/ost35.toml");
+
+/// Compute nodes of one run: as many as the largest machines have, and a bound for memory.
+pub const NODES_MAX: u32 = 200_000;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SystemFile {
+    name: String,
+    description: String,
+    servers: ServersFile,
+    targets: TargetsFile,
+    nodes: NodesFile,
+    metadata: MetadataFile,
+    striping: StripingFile,
+    control: ControlFile,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "units stand last in the names of the file")]
+struct ServersFile {
+    count: u32,
+    targets_each: u32,
+    link_MiBps: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "units stand last in the names of the file")]
+struct TargetsFile {
+    write_MiBps: f64,
+    read_MiBps: f64,
+    capacity_GiB: u64,
+    filled: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "units stand last in the names of the file")]
+struct NodesFile {
+    nic_MiBps: f64,
+    ranks_each: u32,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MetadataFile {
+    open_ms: f64,
+    layout_ms: f64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[allow(non_snake_case, reason = "units stand last in the names of the file")]
+struct StripingFile {
+    default_count: u32,
+    default_size_KiB: u64,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ControlFile {
+    interval_s: f64,
+    report_delay_ms: f64,
+    publish_delay_ms: f64,
+    publish_jitter_ms: f64,
+    launch_s: f64,
+}
+
+/// A checked system. Rates are bytes/s, times seconds.
+#[derive(Clone, Debug)]
+pub struct System {
+    /// Its name in results.
+    pub name: String,
+    /// One line for people.
+    pub description: String,
+    /// Targets and servers.
+    pub topology: Topology,
+    /// Bandwidth of a node's network interface, bytes/s.
+    pub nic_bps: f64,
+    /// Ranks on one node of generated jobs.
+    pub ranks_per_node: u32,
+    /// Share of every target's capacity that is used before the run.
+    pub filled: f64,
+    /// An open, or a create with the inherited layout, seconds.
+    pub open_s: f64,
+    /// What an explicit layout adds to a create, seconds.
+    pub layout_s: f64,
+    /// Stripe count of files whose layout was not recorded.
+    pub default_stripe_count: u32,
+    /// Stripe size of such files, bytes.
+    pub default_stripe_size: u64,
+    /// The control plane's timing.
+    pub control: ControlTiming,
+}
+
+/// Timing of the control plane, seconds.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ControlTiming {
+    /// Between two reports of an agent or node, and at least between two plans.
+    pub interval_s: f64,
+    /// From an agent or node to the controller.
+    pub report_delay_s: f64,
+    /// From a plan's decision to the first node that has its table.
+    pub publish_delay_s: f64,
+    /// From the first to the last node that has it.
+    pub publish_jitter_s: f64,
+    /// From the scheduler's start of a job to its first instruction.
+    pub launch_s: f64,
+}
+
+/// Why a system was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SystemError {
+    /// The file cannot be read.
+    #[error("cannot read the system file {path}")]
+    Read {
+        /// The file.
+        path: String,
+        /// The cause.
+        source: std::io::Error,
+    },
+    /// The file is no system.
+    #[error("{origin} is not a system description: {message}")]
+    Parse {
+        /// The file, or the bundled system.
+        origin: String,
+        /// What and where, from the TOML parser.
+        message: String,
+    },
+    /// A value is out of its range.
+    #[error("{origin}: {key} is {value}, but must be {range}")]
+    Value {
+        /// The file, or the bundled system.
+        origin: String,
+        /// The key.
+        key: &'static str,
+        /// What it is.
+        value: f64,
+        /// What it may be.
+        range: &'static str,
+    },
+    /// A change of a single key cannot be made.
+    #[error("cannot change the system by {change:?}: {reason}")]
+    Change {
+        /// What was asked for.
+        change: String,
+        /// Why not.
+        reason: String,
+    },
+    /// Targets and servers do not fit together.
+    #[error("{origin} describes no possible file system")]
+    Topology {
+        /// The file, or the bundled system.
+        origin: String,
+        /// The cause.
+        source: TopologyError,
+    },
+}
+
+impl System {
+    /// The bundled system of 35 targets on 7 servers.
+    ///
+    /// # Errors
+    /// None that a test of this crate would not show.
+    pub fn bundled() -> Result<Self, SystemError> {
+        Self::parse(BUNDLED, "the bundled system")
+    }
+
+    /// Reads a system from a TOML file.
+    ///
+    /// # Errors
+    /// The file is unreadable, is not TOML of this form, or a value is out of its range.
+    pub fn read(path: &Path) -> Result<Self, SystemError> {
+        let origin = path.display().to_string();
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| SystemError::Read { path: origin.clone(), source })?;
+        Self::parse(&text, &origin)
+    }
+
+    /// Reads a system from TOML text; `origin` names it in errors.
+    ///
+    /// # Errors
+    /// It is not TOML of this form, or a value is out of its range.
+    pub fn parse(text: &str, origin: &str) -> Result<Self, SystemError> {
+        Self::parse_with(text, origin, &[])
+    }
+
+    /// Reads a system from TOML text with single keys changed, each as `table.key=value`.
+    ///
+    /// # Errors
+    /// As [`System::parse`], and a change that names no key of the text or has no TOML value.
+    pub fn parse_with(text: &str, origin: &str, changes: &[String]) -> Result<Self, SystemError> {
+        let broken = |error: toml::de::Error| SystemError::Parse {
+            origin: origin.to_string(),
+            message: error.to_string().trim_end().to_string(),
+        };
+        let file: SystemFile = if changes.is_empty() {
+            toml::from_str(text).map_err(broken)?
+        } else {
+            let mut table: toml::Table = toml::from_str(text).map_err(broken)?;
+            for change in changes {
+                apply(&mut table, change)
+                    .map_err(|reason| SystemError::Change { change: change.clone(), reason })?;
+            }
+            table.try_into().map_err(broken)?
+        };
+        check(&file, origin)?;
+        resolve(file).map_err(|source| SystemError::Topology { origin: origin.to_string(), source })
+    }
+}
+
+/// Replaces the value of one key; numbers keep the kind (whole or not) that the key has.
+fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
+    let (path, value) = change.split_once('=').ok_or("use KEY=VALUE, such as servers.count=8")?;
+    let parsed: toml::Table =
+        toml::from_str(&format!("value = {value}")).map_err(|_| format!("{value:?} is no TOML value"))?;
+    let mut place = table.get_mut(path.split('.').next().unwrap_or_default());
+    for key in path.split('.').skip(1) {
+        place = place.and_then(|value| value.get_mut(key));
+    }
+    let place = place.ok_or_else(|| format!("there is no key {path}"))?;
+    let value = parsed.get("value").cloned().ok_or("there is no value")?;
+    *place = match (&*place, value) {
+        (toml::Value::Float(_), toml::Value::Integer(whole)) => toml::Value::Float(whole as f64),
+        (_, value) => value,
+    };
+    Ok(())
+}
+
+fn check(file: &SystemFile, origin: &str) -> Result<(), SystemError> {
+    const POSITIVE: &str = "a number above 0";
+    const NOT_NEGATIVE: &str = "a number from 0";
+    let positive = |value: f64| value.is_finite() && value > 0.0;
+    let not_negative = |value: f64| value.is_finite() && value >= 0.0;
+    let control = &file.control;
+    let rules: [(&'static str, f64, bool, &'static str); 16] = [
+        ("servers.link_MiBps", file.servers.link_MiBps, positive(file.servers.link_MiBps), POSITIVE),
+        ("targets.write_MiBps", file.targets.write_MiBps, positive(file.targets.write_MiBps), POSITIVE),
+        ("targets.read_MiBps", file.targets.read_MiBps, positive(file.targets.read_MiBps), POSITIVE),
+        (
+            "targets.filled",
+            file.targets.filled,
+            (0.0..1.0).contains(&file.targets.filled),
+            "from 0 to below 1",
+        ),
+        ("targets.capacity_GiB", file.targets.capacity_GiB as f64, file.targets.capacity_GiB > 0, POSITIVE),
+        ("nodes.nic_MiBps", file.nodes.nic_MiBps, positive(file.nodes.nic_MiBps), POSITIVE),
+        ("nodes.ranks_each", f64::from(file.nodes.ranks_each), file.nodes.ranks_each > 0, POSITIVE),
+        ("metadata.open_ms", file.metadata.open_ms, not_negative(file.metadata.open_ms), NOT_NEGATIVE),
+        ("metadata.layout_ms", file.metadata.layout_ms, not_negative(file.metadata.layout_ms), NOT_NEGATIVE),
+        (
+            "striping.default_count",
+            f64::from(file.striping.default_count),
+            file.striping.default_count > 0,
+            POSITIVE,
+        ),
+        (
+            "striping.default_size_KiB",
+            file.striping.default_size_KiB as f64,
+            file.striping.default_size_KiB > 0 && file.striping.default_size_KiB % 64 == 0,
+            "a multiple of 64 above 0",
+        ),
+        (
+            "control.interval_s",
+            control.interval_s,
+            control.interval_s.is_finite() && control.interval_s >= 1.0,
+            "a number from 1",
+        ),
+        (
+            "control.report_delay_ms",
+            control.report_delay_ms,
+            not_negative(control.report_delay_ms),
+            NOT_NEGATIVE,
+        ),
+        (
+            "control.publish_delay_ms",
+            control.publish_delay_ms,
+            not_negative(control.publish_delay_ms),
+            NOT_NEGATIVE,
+        ),
+        (
+            "control.publish_jitter_ms",
+            control.publish_jitter_ms,
+            not_negative(control.publish_jitter_ms),
+            NOT_NEGATIVE,
+        ),
+        ("control.launch_s", control.launch_s, not_negative(control.launch_s), NOT_NEGATIVE),
+    ];
+    let broken = rules.into_iter().find(|(_, _, holds, _)| !holds);
+    broken.map_or(Ok(()), |(key, value, _, range)| {
+        Err(SystemError::Value { origin: origin.to_string(), key, value, range })
+    })
+}
+
+fn resolve(file: SystemFile) -> Result<System, TopologyError> {
+    const MIB: f64 = 1024.0 * 1024.0;
+    let target = |number: u32| TargetSpec {
+        ost: OstIndex(number),
+        server: ServerId(number / file.servers.targets_each),
+        read_bps: file.targets.read_MiBps * MIB,
+        write_bps: file.targets.write_MiBps * MIB,
+        capacity: Bytes(file.targets.capacity_GiB.saturating_mul(1 << 30)),
+    };
+    // Multiplied in 64 bits; the topology refuses more targets than a table can name.
+    let total = u64::from(file.servers.count) * u64::from(file.servers.targets_each);
+    let bounded = total.min(tarazu_layout::limits::TARGETS_MAX as u64 + 1) as u32;
+    let server = ServerSpec { link_bps: file.servers.link_MiBps * MIB, enclosure: None };
+    let servers = vec![server; file.servers.count.min(bounded) as usize];
+    let topology = Topology::new((0..bounded).map(target).collect(), servers)?;
+    let control = file.control;
+    Ok(System {
+        name: file.name,
+        description: file.description,
+        topology,
+        nic_bps: file.nodes.nic_MiBps * MIB,
+        ranks_per_node: file.nodes.ranks_each,
+        filled: file.targets.filled,
+        open_s: file.metadata.open_ms / 1e3,
+        layout_s: file.metadata.layout_ms / 1e3,
+        default_stripe_count: file.striping.default_count,
+        default_stripe_size: file.striping.default_size_KiB * 1024,
+        control: ControlTiming {
+            interval_s: control.interval_s,
+            report_delay_s: control.report_delay_ms / 1e3,
+            publish_delay_s: control.publish_delay_ms / 1e3,
+            publish_jitter_s: control.publish_jitter_ms / 1e3,
+            launch_s: control.launch_s,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bundled_system_is_what_it_says() {
+        let system = System::bundled().expect("the bundled system");
+        assert_eq!(system.topology.targets().len(), 35);
+        assert_eq!(system.topology.servers().len(), 7);
+        assert_eq!(system.default_stripe_size, 4 << 20);
+    }
+
+    #[test]
+    fn single_keys_can_be_changed() {
+        let change = |change: &str| System::parse_with(BUNDLED, "bundled", &[change.to_string()]);
+        assert_eq!(change("servers.count=2").expect("a valid change").topology.targets().len(), 10);
+        assert_eq!(change("metadata.open_ms=2").expect("a whole number will do").open_s, 0.002);
+        for wrong in ["servers.count", "servers.cuont=3", "servers.count=", "servers.count=-1", "servers=3"] {
+            assert!(change(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        let refuse = |from: &str, to: &str| {
+            let text = BUNDLED.replacen(from, to, 1);
+            assert_ne!(text, BUNDLED);
+            System::parse(&text, "site.toml").expect_err("must be refused").to_string()
+        };
+        assert!(refuse("filled = 0.5", "filled = 1.5").contains("targets.filled is 1.5"));
+        assert!(refuse("count = 7", "count = 0").contains("no possible file system"));
+        assert!(refuse("count = 7", "count = 4000000000").contains("no possible file system"));
+        assert!(refuse("open_ms", "opne_ms").contains("line"));
+        assert!(refuse("interval_s = 5.0", "interval_s = nan").contains("control.interval_s"));
+    }
+}

@@ -1,0 +1,196 @@
+//! `tarazu sim`: reads workload, system and scenario, runs the experiment, shows the results.
+
+mod input;
+mod text;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, Result};
+use tarazu_sim::experiment::{Plan, experiment};
+use tarazu_sim::report::{Report, Subject, write_csv};
+use tarazu_sim::{Background, Forecast, Policy, Scenario, Sick, Striping, System, Timing};
+
+/// Options of `tarazu sim`.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ReplayArgs {
+    /// Darshan logs (*.darshan) and workload files (*.csv); without any, a bundled Darshan log
+    #[arg(value_name = "TRACE")]
+    traces: Vec<PathBuf>,
+
+    /// Add a generated workload, such as ior:nodes=16,ranks=8,block=64MiB (repeatable; see --list-generators)
+    #[arg(long, value_name = "SPEC")]
+    generate: Vec<String>,
+
+    /// Show the generators with their parameters
+    #[arg(long)]
+    list_generators: bool,
+
+    /// The file system, as TOML; without it, the bundled one of 35 targets on 7 servers
+    #[arg(long, value_name = "FILE")]
+    system: Option<PathBuf>,
+
+    /// Change one key of the system, such as servers.count=8 (repeatable)
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+
+    /// Policies to compare; the first is the baseline
+    #[arg(
+        long,
+        value_name = "A,B",
+        value_delimiter = ',',
+        default_value = "lustre-rr,random,tarazu,tarazu-central"
+    )]
+    policy: Vec<Policy>,
+
+    /// Seeds 1 to N: start times, allocator restarts, background and delays, alike for all policies
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    seeds: u64,
+
+    /// Stripes of every file: as-logged, or count=K
+    #[arg(long, value_name = "RULE", default_value = "as-logged")]
+    striping: Striping,
+
+    /// Load of others on each target: none, constant=SHARE, or uniform=SHARE (drawn from 0 to SHARE per target)
+    #[arg(long, value_name = "KIND", default_value = "none")]
+    background: Background,
+
+    /// A slow target from the start of the run: TARGET (a twentieth of its speed) or TARGET:SPEED
+    #[arg(long, value_name = "TARGET[:SPEED]")]
+    sick: Option<Sick>,
+
+    /// Reporting intervals after which the controller is told of the slow target; "never" for not at all
+    #[arg(long, value_name = "N", default_value = "3", value_parser = parse_intervals)]
+    sick_known_after: KnownAfter,
+
+    /// What the controller knows of a job before it writes: perfect (from the workload itself) or none
+    #[arg(long, value_name = "WHAT", default_value = "perfect", value_parser = parse_forecast)]
+    forecast: Forecast,
+
+    /// Start operations at their recorded times instead of after their predecessors
+    #[arg(long)]
+    open_loop: bool,
+
+    /// Delay each job's start by a draw from 0 to S seconds
+    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = parse_seconds)]
+    start_jitter: f64,
+
+    /// Run the workload N times at once, each copy on nodes and files of its own
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    copies: u32,
+
+    /// Start the copies over S seconds
+    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = parse_seconds)]
+    stagger: f64,
+
+    /// Multiply all sizes and offsets by K
+    #[arg(long, value_name = "K", default_value_t = 1)]
+    scale_bytes: u64,
+
+    /// Seed of generated workloads and of the copies' start times
+    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    workload_seed: u64,
+
+    /// Threads to use, 0 for one a core; results do not depend on it
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    threads: usize,
+
+    /// Form of the results
+    #[arg(long, value_enum, default_value_t = Output::Text)]
+    output: Output,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+enum Output {
+    /// A table for people
+    Text,
+    /// Schema tarazu.sim/1
+    Json,
+    /// One row per policy, seed and metric
+    Csv,
+}
+
+/// When the controller learns of a slow target; a type of its own, as clap treats `Option` specially.
+#[derive(Clone, Copy, Debug)]
+struct KnownAfter(Option<u32>);
+
+fn parse_intervals(text: &str) -> Result<KnownAfter, String> {
+    if text == "never" {
+        return Ok(KnownAfter(None));
+    }
+    text.parse()
+        .map(|count| KnownAfter(Some(count)))
+        .map_err(|_| "use a number of intervals, or never".into())
+}
+
+fn parse_forecast(text: &str) -> Result<Forecast, String> {
+    match text {
+        "perfect" => Ok(Forecast::Perfect),
+        "none" => Ok(Forecast::Nothing),
+        _ => Err("use perfect or none".into()),
+    }
+}
+
+/// Longest time span of an option: a year, so that no sum of times overflows.
+const SECONDS_MAX: f64 = 366.0 * 86400.0;
+
+fn parse_seconds(text: &str) -> Result<f64, String> {
+    let seconds = text.parse().ok().filter(|seconds| (0.0..=SECONDS_MAX).contains(seconds));
+    seconds.ok_or_else(|| format!("use a number of seconds from 0 to {SECONDS_MAX}"))
+}
+
+pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
+    if args.list_generators {
+        println!("{}", tarazu_workload::generate::KINDS);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let system = system(args)?;
+    let input = input::read(args)?;
+    let scenario = scenario(args);
+    if args.output == Output::Text {
+        input.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    }
+    let plan = Plan { policies: &args.policy, seeds: args.seeds, threads: args.threads };
+    let results = experiment(&input.workload, &system, &scenario, &plan)?;
+    let subject = Subject {
+        source: &input.source,
+        notes: &input.notes,
+        workload: &input.workload,
+        system: &system,
+        scenario: &scenario,
+    };
+    let stdout = std::io::stdout().lock();
+    match args.output {
+        Output::Text => text::show(&subject, &results),
+        Output::Json => {
+            serde_json::to_writer_pretty(stdout, &Report::new(&subject, &results))?;
+            println!();
+        }
+        Output::Csv => write_csv(&results, stdout)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn system(args: &ReplayArgs) -> Result<System> {
+    let (text, origin) = match &args.system {
+        None => (tarazu_sim::BUNDLED.to_string(), "the bundled system".to_string()),
+        Some(path) => {
+            let text = std::fs::read_to_string(path)
+                .with_context(|| format!("cannot read the system file {}", path.display()))?;
+            (text, path.display().to_string())
+        }
+    };
+    Ok(System::parse_with(&text, &origin, &args.set)?)
+}
+
+fn scenario(args: &ReplayArgs) -> Scenario {
+    Scenario {
+        timing: if args.open_loop { Timing::Open } else { Timing::Closed },
+        striping: args.striping,
+        background: args.background,
+        sick: args.sick,
+        sick_known_after: args.sick_known_after.0,
+        forecast: args.forecast,
+        start_jitter_s: args.start_jitter,
+    }
+}

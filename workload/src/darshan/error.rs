@@ -1,0 +1,192 @@
+//! What can be wrong with a log. Owns the words of the messages: file, place, cause, remedy.
+
+use super::header::Module;
+
+/// A fault of one log.
+#[derive(Debug, thiserror::Error)]
+#[error("{file}: {fault}")]
+pub struct DarshanError {
+    /// The log as it was named by the caller.
+    pub file: String,
+    /// What is wrong with it.
+    #[source]
+    pub fault: Fault,
+}
+
+/// What is wrong, and where.
+#[derive(Debug, thiserror::Error)]
+pub enum Fault {
+    /// The operating system refused to read the file.
+    #[error("cannot be read; check that the path is right and may be read by you")]
+    Read(#[source] std::io::Error),
+    /// The file is above the limit of what is read into memory.
+    #[error("has {bytes} bytes, and more than {limit} are refused because a log is read into memory whole")]
+    FileTooLarge {
+        /// Size of the file.
+        bytes: u64,
+        /// The limit.
+        limit: u64,
+    },
+    /// A file of 0 bytes.
+    #[error("is empty; Darshan leaves an empty file when the job ended before the log was written")]
+    Empty,
+    /// A log of Darshan 1 or 2.
+    #[error(
+        "begins like a {packing} file, which Darshan 1.x and 2.x logs are; only 3.x logs are supported: \
+             decompress the file if it is a packed 3.x log"
+    )]
+    OldFormat {
+        /// `gzip` or `bzip2`.
+        packing: &'static str,
+    },
+    /// The file ends inside the header.
+    #[error(
+        "ends after {bytes} bytes, inside the header of {header} bytes; the file is truncated, copy it again"
+    )]
+    ShortHeader {
+        /// Size of the file.
+        bytes: usize,
+        /// Size of the header.
+        header: usize,
+    },
+    /// The first eight bytes are no known format version.
+    #[error(
+        "is not a Darshan 3.x log: offset 0 has the version text {found:?} instead of 3.00, 3.10, 3.20, 3.21 or 3.41"
+    )]
+    Version {
+        /// The text found.
+        found: String,
+    },
+    /// The magic number is wrong in both byte orders.
+    #[error(
+        "has the magic number {found:#x} at offset 8 instead of 6567223; the header is damaged, copy the file again"
+    )]
+    Magic {
+        /// The number found, read little-endian.
+        found: u64,
+    },
+    /// A compression type that no Darshan wrote.
+    #[error(
+        "names compression type {found} at offset 16; 0 (zlib) and 2 (none) are supported, so the header is damaged"
+    )]
+    Compression {
+        /// The type found.
+        found: u8,
+    },
+    /// A bzip2 log.
+    #[error("bzip2-compressed logs are not supported yet; convert it with: darshan-convert LOG NEW_LOG")]
+    Bzip2,
+    /// A region does not lie within the file.
+    #[error(
+        "{module}: the region of {length} bytes at offset {offset} does not lie in the file of {file_bytes} bytes; \
+             the log is truncated or its header damaged"
+    )]
+    Region {
+        /// The region's owner.
+        module: Module,
+        /// Start in the file.
+        offset: u64,
+        /// Compressed length.
+        length: u64,
+        /// Size of the file.
+        file_bytes: usize,
+    },
+    /// A region shares bytes with an earlier one.
+    #[error(
+        "{module}: the region at offset {offset} overlaps that of {other}, so the header is damaged and this \
+             module was left out"
+    )]
+    Overlap {
+        /// The region's owner.
+        module: Module,
+        /// Start in the file.
+        offset: u64,
+        /// Owner of the other region.
+        other: Module,
+    },
+    /// A compressed stream is broken or ends too early.
+    #[error(
+        "{module}: the compressed stream at offset {offset} is {how}; what lies behind it in this module is lost"
+    )]
+    Inflate {
+        /// The region's owner.
+        module: Module,
+        /// Start of the stream in the file.
+        offset: u64,
+        /// `damaged` or `cut short`.
+        how: &'static str,
+    },
+    /// A region inflates to more than is allowed.
+    #[error(
+        "{module}: the region at offset {offset} inflates to more than {limit} bytes, which no known log does; \
+             it was refused to protect memory"
+    )]
+    Inflated {
+        /// The region's owner.
+        module: Module,
+        /// Start of the region in the file.
+        offset: u64,
+        /// The limit.
+        limit: usize,
+    },
+    /// No job record.
+    #[error(
+        "the job record at offset {offset} has {bytes} of {needed} bytes; nothing can be read from this log"
+    )]
+    Job {
+        /// Start in the file.
+        offset: u64,
+        /// Bytes that are there.
+        bytes: usize,
+        /// Bytes of the fixed part.
+        needed: usize,
+    },
+    /// The number of processes is impossible.
+    #[error(
+        "the job record says {nprocs} processes; the log was written by a development version or is damaged, \
+             and cannot be converted"
+    )]
+    Processes {
+        /// The number found.
+        nprocs: i64,
+    },
+    /// Records name ranks that the job does not have.
+    #[error(
+        "{module}: {records} records name ranks that a job of {nprocs} processes does not have, the first is {rank}; \
+             they are counted in sums but not converted"
+    )]
+    Ranks {
+        /// The module.
+        module: Module,
+        /// How many.
+        records: usize,
+        /// The first such rank.
+        rank: i64,
+        /// Processes of the job.
+        nprocs: i64,
+    },
+    /// A record version that is not known.
+    #[error("{module}: record version {version} is not known (known: {known}); a newer tarazu may read it")]
+    RecordVersion {
+        /// The module.
+        module: Module,
+        /// The version found.
+        version: u32,
+        /// The versions known.
+        known: &'static str,
+    },
+    /// A record is cut short, or a count in it is impossible.
+    #[error(
+        "{module}: the record at byte {at} of the inflated region {what}; the {kept} records before it were kept"
+    )]
+    Record {
+        /// The module.
+        module: Module,
+        /// Byte in the inflated region.
+        at: usize,
+        /// What is wrong.
+        what: &'static str,
+        /// Records read before.
+        kept: usize,
+    },
+}

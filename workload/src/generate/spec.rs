@@ -1,0 +1,224 @@
+//! Generators from one line of text, as the command takes it: `ior:nodes=16,access=ssf,block=64MiB`.
+
+use super::{Access, CheckpointParams, GenerateError, HaccParams, IorParams, checkpoint, hacc, ior};
+use crate::Workload;
+use crate::text::{parse_bytes, parse_seconds};
+
+/// The generators and their keys, for a command's help.
+pub const KINDS: &str = "\
+KIND:KEY=VALUE,KEY=VALUE,...   every key has a default
+
+ior          IOR: writes, and reads by the next node, between barriers
+  access=fpp|ssf  block=256M  transfer=1M  segments=1  iterations=1  gap=20  write=true  read=false  fsync=true
+  (segmented shared file: segments=1; strided: block equal to transfer, many segments)
+hacc         HACC-IO: nine arrays of 38 bytes a particle behind a header of 24 MiB, then the restart
+  access=fpp|ssf  particles=4M  steps=1  gap=60  restart=true
+checkpoint   computes and writes its state, time after time
+  access=fpp|ssf  bytes=512M  transfer=4M  count=4  period=300  jitter=0.1  fsync=true  restart=false
+
+all kinds    nodes=8  ranks_per_node=8  skew=0.01  start=0  job=1  uid=1000  dir=/KIND
+
+Sizes and particles take K M G T P E (binary; MiB and so on as well). gap, period, skew and start are seconds.
+";
+
+/// Keys that every generator has.
+const SHARED_KEYS: &[&str] = &["nodes", "ranks_per_node", "access", "skew", "start", "job", "uid", "dir"];
+const IOR_KEYS: &[&str] =
+    &["block", "transfer", "segments", "iterations", "gap", "write", "read", "fsync", "api"];
+const HACC_KEYS: &[&str] = &["particles", "steps", "gap", "restart"];
+const CHECKPOINT_KEYS: &[&str] = &["bytes", "transfer", "count", "period", "jitter", "fsync", "restart"];
+
+/// Generates what a specification such as `hacc:nodes=16,particles=1M` names. [`KINDS`] lists the keys.
+///
+/// # Errors
+/// An unknown kind or key, a malformed value, and what the generator itself refuses.
+pub fn from_spec(spec: &str, seed: u64) -> Result<Workload, GenerateError> {
+    let (kind, pairs) = spec.split_once(':').unwrap_or((spec, ""));
+    match kind {
+        "ior" => {
+            let mut params = IorParams::default();
+            each_pair("ior", IOR_KEYS, pairs, |pair| set_ior(&mut params, pair))?;
+            ior(&params, seed)
+        }
+        "hacc" => {
+            let mut params = HaccParams::default();
+            each_pair("hacc", HACC_KEYS, pairs, |pair| set_hacc(&mut params, pair))?;
+            hacc(&params, seed)
+        }
+        "checkpoint" => {
+            let mut params = CheckpointParams::default();
+            each_pair("checkpoint", CHECKPOINT_KEYS, pairs, |pair| set_checkpoint(&mut params, pair))?;
+            checkpoint(&params, seed)
+        }
+        other => Err(GenerateError::Kind { found: other.chars().take(40).collect() }),
+    }
+}
+
+/// One `key=value`.
+struct Pair<'a> {
+    kind: &'static str,
+    key: &'a str,
+    value: &'a str,
+}
+
+fn each_pair(
+    kind: &'static str,
+    own_keys: &[&str],
+    pairs: &str,
+    mut set: impl FnMut(&Pair) -> Result<(), GenerateError>,
+) -> Result<(), GenerateError> {
+    let mut seen: Vec<&str> = Vec::new();
+    for text in pairs.split(',').filter(|text| !text.is_empty()) {
+        let Some((key, value)) = text.split_once('=') else {
+            return Err(GenerateError::Form { kind, found: text.chars().take(40).collect() });
+        };
+        if !own_keys.contains(&key) && !SHARED_KEYS.contains(&key) {
+            let known = [SHARED_KEYS, own_keys].concat().join(" ");
+            return Err(GenerateError::Key { kind, found: key.chars().take(40).collect(), known });
+        }
+        if seen.contains(&key) {
+            return Err(GenerateError::Repeated { kind, key: key.to_owned() });
+        }
+        seen.push(key);
+        set(&Pair { kind, key, value })?;
+    }
+    Ok(())
+}
+
+impl Pair<'_> {
+    fn wrong(&self, wanted: &'static str) -> GenerateError {
+        let (key, found) = (self.key.to_owned(), self.value.chars().take(40).collect());
+        GenerateError::Value { kind: self.kind, key, found, wanted }
+    }
+
+    fn count<T: std::str::FromStr>(&self, place: &mut T) -> Result<(), GenerateError> {
+        *place = self.value.parse().map_err(|_| self.wrong("a whole number"))?;
+        Ok(())
+    }
+
+    fn bytes(&self, place: &mut u64) -> Result<(), GenerateError> {
+        *place = parse_bytes(self.value).ok_or_else(|| self.wrong("a size such as 64K, 1M or 4GiB"))?;
+        Ok(())
+    }
+
+    fn seconds(&self, place: &mut f64) -> Result<(), GenerateError> {
+        let nanos = parse_seconds(self.value).ok_or_else(|| self.wrong("seconds such as 20 or 0.5"))?;
+        *place = nanos as f64 / 1e9;
+        Ok(())
+    }
+
+    fn fraction(&self, place: &mut f64) -> Result<(), GenerateError> {
+        *place = self.value.parse().map_err(|_| self.wrong("a number from 0 to 1"))?;
+        Ok(())
+    }
+
+    fn flag(&self, place: &mut bool) -> Result<(), GenerateError> {
+        *place = self.value.parse().map_err(|_| self.wrong("true or false"))?;
+        Ok(())
+    }
+
+    fn access(&self, place: &mut Access) -> Result<(), GenerateError> {
+        *place = match self.value {
+            "fpp" => Access::Fpp,
+            "ssf" => Access::Ssf,
+            _ => return Err(self.wrong("fpp (file per process) or ssf (single shared file)")),
+        };
+        Ok(())
+    }
+
+    /// [`each_pair`] has refused other keys already; this is what a key without its arm below gives.
+    fn unknown(&self) -> Result<(), GenerateError> {
+        let (kind, found) = (self.kind, self.key.to_owned());
+        Err(GenerateError::Key { kind, found, known: SHARED_KEYS.join(" ") })
+    }
+}
+
+/// Sets a parameter that all generators have; they are fields of equal name and type, not one struct, since
+/// serde cannot both flatten a struct and deny unknown fields.
+macro_rules! set_shared {
+    ($params:expr, $pair:expr) => {
+        match $pair.key {
+            "nodes" => $pair.count(&mut $params.nodes),
+            "ranks_per_node" => $pair.count(&mut $params.ranks_per_node),
+            "access" => $pair.access(&mut $params.access),
+            "skew" => $pair.seconds(&mut $params.skew_s),
+            "start" => $pair.seconds(&mut $params.start_s),
+            "job" => $pair.count(&mut $params.job),
+            "uid" => $pair.count(&mut $params.uid),
+            "dir" => {
+                $params.dir = $pair.value.to_owned();
+                Ok(())
+            }
+            _ => $pair.unknown(),
+        }
+    };
+}
+
+fn set_ior(params: &mut IorParams, pair: &Pair) -> Result<(), GenerateError> {
+    match pair.key {
+        // An alias of `access`.
+        "api" => pair.access(&mut params.access),
+        "block" => pair.bytes(&mut params.block_bytes),
+        "transfer" => pair.bytes(&mut params.transfer_bytes),
+        "segments" => pair.count(&mut params.segments),
+        "iterations" => pair.count(&mut params.iterations),
+        "gap" => pair.seconds(&mut params.gap_s),
+        "write" => pair.flag(&mut params.write),
+        "read" => pair.flag(&mut params.read),
+        "fsync" => pair.flag(&mut params.fsync),
+        _ => set_shared!(params, pair),
+    }
+}
+
+fn set_hacc(params: &mut HaccParams, pair: &Pair) -> Result<(), GenerateError> {
+    match pair.key {
+        "particles" => pair.bytes(&mut params.particles),
+        "steps" => pair.count(&mut params.steps),
+        "gap" => pair.seconds(&mut params.gap_s),
+        "restart" => pair.flag(&mut params.restart),
+        _ => set_shared!(params, pair),
+    }
+}
+
+fn set_checkpoint(params: &mut CheckpointParams, pair: &Pair) -> Result<(), GenerateError> {
+    match pair.key {
+        "bytes" => pair.bytes(&mut params.bytes),
+        "transfer" => pair.bytes(&mut params.transfer_bytes),
+        "count" => pair.count(&mut params.count),
+        "period" => pair.seconds(&mut params.period_s),
+        "jitter" => pair.fraction(&mut params.jitter),
+        "fsync" => pair.flag(&mut params.fsync),
+        "restart" => pair.flag(&mut params.restart),
+        _ => set_shared!(params, pair),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A value that any key takes, so that the loop below finds keys without an arm.
+    fn sample(key: &str) -> &'static str {
+        match key {
+            "access" | "api" => "ssf",
+            "write" | "read" | "fsync" | "restart" => "true",
+            "dir" => "/d",
+            "block" | "transfer" | "bytes" => "1M",
+            "jitter" | "skew" => "0.5",
+            _ => "2",
+        }
+    }
+
+    #[test]
+    fn every_key_is_taken_and_in_the_help() {
+        for (kind, keys) in [("ior", IOR_KEYS), ("hacc", HACC_KEYS), ("checkpoint", CHECKPOINT_KEYS)] {
+            assert!(KINDS.contains(&format!("\n{kind} ")), "{kind}");
+            for key in [SHARED_KEYS, keys].concat() {
+                // The help shows one name only.
+                assert!(key == "api" || KINDS.contains(&format!("{key}=")), "{key} is not in the help");
+                let spec = format!("{kind}:{key}={}", sample(key));
+                assert!(from_spec(&spec, 1).is_ok(), "{spec}: {:?}", from_spec(&spec, 1).err());
+            }
+        }
+    }
+}
