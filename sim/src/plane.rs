@@ -154,7 +154,7 @@ impl Plane {
     }
 
     /// An agent's message that leaves now.
-    pub(crate) fn from_agent(&self, now: Time, event: Event) -> Delivery {
+    pub(crate) fn leave_agent(&self, now: Time, event: Event) -> Delivery {
         Delivery { at: now + self.report_delay, event }
     }
 

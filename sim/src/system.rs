@@ -271,7 +271,7 @@ fn check(file: &SystemFile, origin: &str) -> Result<(), SystemError> {
         (
             "striping.default_size_KiB",
             file.striping.default_size_KiB as f64,
-            file.striping.default_size_KiB > 0 && file.striping.default_size_KiB % 64 == 0,
+            file.striping.default_size_KiB > 0 && file.striping.default_size_KiB.is_multiple_of(64),
             "a multiple of 64 above 0",
         ),
         (

@@ -20,9 +20,9 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Tool {
     /// Replay workloads against placement policies on a simulated file system
-    Sim(SimArgs),
+    Sim(Box<SimArgs>),
     /// Look into traces and convert them
-    Trace(trace::TraceArgs),
+    Trace(Box<trace::TraceArgs>),
 }
 
 #[derive(Debug, clap::Args)]

@@ -163,9 +163,12 @@ impl Workload {
             totals.ops += rank.ops.len() as u64;
             for op in &rank.ops {
                 match op.action {
-                    Action::Read { bytes, .. } => totals.read_bytes = totals.read_bytes.saturating_add(bytes),
+                    // A hostile trace may claim more bytes than 64 bits count.
+                    Action::Read { bytes, .. } => {
+                        totals.read_bytes = totals.read_bytes.saturating_add(bytes);
+                    }
                     Action::Write { bytes, .. } => {
-                        totals.written_bytes = totals.written_bytes.saturating_add(bytes)
+                        totals.written_bytes = totals.written_bytes.saturating_add(bytes);
                     }
                     _ => {}
                 }

@@ -329,7 +329,7 @@ impl Replay<'_> {
         let id = self.workload.jobs[job].id;
         self.makers.placed.close_job(id);
         if let Some(plane) = &self.plane {
-            let delivery = plane.from_agent(self.now, Control::JobEnded(id));
+            let delivery = plane.leave_agent(self.now, Control::JobEnded(id));
             self.deliver_at(delivery.at, delivery.event);
         }
     }

@@ -340,7 +340,7 @@ impl<'a> Replay<'a> {
         for server in 0..self.system.topology.servers().len() {
             if plane.agent_reports(server, second) {
                 let sample = self.sample(ServerId(server as u32), second);
-                leaving.push(plane.from_agent(now, Control::Sample(sample)));
+                leaving.push(plane.leave_agent(now, Control::Sample(sample)));
             }
         }
         plane.deliver(now, Control::Tick);

@@ -118,7 +118,7 @@ impl Replay<'_> {
                 self.begin_short(job, rank, op.action, self.system.open_s);
             }
             Action::Read { file, offset, bytes } => {
-                self.begin_bytes(job, rank, op.action, file, offset, bytes)
+                self.begin_bytes(job, rank, op.action, file, offset, bytes);
             }
             Action::Write { file, offset, bytes } => {
                 self.prepare_write(job, rank, file, offset, bytes)?;
