@@ -10,8 +10,8 @@ mod meters;
 mod ranks;
 mod results;
 
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::cmp::{Ordering, Reverse};
+use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use tarazu_core::control::Event as Control;
@@ -93,8 +93,42 @@ enum Event {
     /// Bytes in flight are looked at.
     Look,
     /// A message reaches the controller.
-    Delivered(u32),
+    Delivered(Box<Delivery>),
 }
+
+impl Event {
+    fn is_operation(&self) -> bool {
+        matches!(self, Self::Begin { .. } | Self::Ends { .. })
+    }
+}
+
+/// An event with its moment; those of one moment come in the order in which they were scheduled.
+#[derive(Debug)]
+struct Scheduled {
+    time: Time,
+    number: u64,
+    event: Event,
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> Ordering {
+        (self.time, self.number).cmp(&(other.time, other.number))
+    }
+}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+
+impl Eq for Scheduled {}
 
 /// A target's bytes that its agent has not reported yet.
 #[derive(Clone, Copy, Debug, Default)]
@@ -130,11 +164,10 @@ struct Replay<'a> {
     seed: u64,
     now: Time,
     fluid: Fluid,
-    queue: BinaryHeap<Reverse<(Time, u64)>>,
-    /// Events by their number, so that the heap orders by time and then by order of creation.
-    events: BTreeMap<u64, Event>,
+    queue: BinaryHeap<Reverse<Scheduled>>,
     next_event: u64,
-    deliveries: Vec<Option<Delivery>>,
+    /// Events that begin or end an operation.
+    operations_due: usize,
     jobs: Vec<JobState>,
     ranks_left: usize,
     files: Vec<FileState>,
@@ -195,9 +228,8 @@ impl<'a> Replay<'a> {
             now: Time::ZERO,
             fluid,
             queue: BinaryHeap::new(),
-            events: BTreeMap::new(),
             next_event: 0,
-            deliveries: Vec::new(),
+            operations_due: 0,
             jobs: JobState::of(workload),
             ranks_left: workload.jobs.iter().map(|job| job.ranks.len()).sum(),
             files: workload.files.iter().map(file).collect(),
@@ -252,21 +284,19 @@ impl<'a> Replay<'a> {
     }
 
     fn at(&mut self, time: Time, event: Event) {
-        self.queue.push(Reverse((time, self.next_event)));
-        self.events.insert(self.next_event, event);
+        self.operations_due += usize::from(event.is_operation());
+        self.queue.push(Reverse(Scheduled { time, number: self.next_event, event }));
         self.next_event += 1;
     }
 
     fn deliver_at(&mut self, at: Time, event: Control) {
-        let number = self.deliveries.len() as u32;
-        self.deliveries.push(Some(Delivery { at, event }));
-        self.at(at, Event::Delivered(number));
+        self.at(at, Event::Delivered(Box::new(Delivery { at, event })));
     }
 
     fn run(&mut self) -> Result<(), ReplayError> {
         let mut done = Vec::new();
         while self.ranks_left > 0 {
-            let next = self.queue.peek().map(|Reverse((time, _))| *time);
+            let next = self.queue.peek().map(|Reverse(next)| next.time);
             let flows_end_s = self.fluid.next_end_s();
             let to_s = match (next, flows_end_s) {
                 (Some(event), Some(flow_s)) => event.as_secs_f64().min(flow_s),
@@ -291,23 +321,19 @@ impl<'a> Replay<'a> {
 
     /// Lets all events of one moment happen, in the order in which they were scheduled.
     fn happen(&mut self, moment: Time) -> Result<(), ReplayError> {
-        while let Some(Reverse((time, number))) = self.queue.peek().copied() {
-            if time > moment {
-                return Ok(());
-            }
-            self.queue.pop();
-            match self.events.remove(&number) {
-                Some(Event::Begin { job, rank }) => self.begin(job as usize, rank as usize)?,
-                Some(Event::Ends { slot }) => self.operation_ended(slot),
-                Some(Event::Tick) => self.tick()?,
-                Some(Event::Look) => self.look(),
-                Some(Event::Delivered(number)) => {
-                    let delivery = self.deliveries[number as usize].take();
-                    if let (Some(plane), Some(delivery)) = (&mut self.plane, delivery) {
+        while self.queue.peek().is_some_and(|Reverse(next)| next.time <= moment) {
+            let Some(Reverse(next)) = self.queue.pop() else { break };
+            self.operations_due -= usize::from(next.event.is_operation());
+            match next.event {
+                Event::Begin { job, rank } => self.begin(job as usize, rank as usize)?,
+                Event::Ends { slot } => self.operation_ended(slot),
+                Event::Tick => self.tick()?,
+                Event::Look => self.look(),
+                Event::Delivered(delivery) => {
+                    if let Some(plane) = &mut self.plane {
                         plane.deliver(delivery.at, delivery.event);
                     }
                 }
-                None => {}
             }
         }
         Ok(())
@@ -328,8 +354,9 @@ impl<'a> Replay<'a> {
 
     /// One second: agents and nodes report, the controller's clock moves.
     fn tick(&mut self) -> Result<(), ReplayError> {
-        let nothing_else = self.fluid.active() == 0 && !self.someone_is_busy();
-        if nothing_else {
+        // Ticks alone would go on for ever.
+        let nothing_else = self.fluid.active() == 0 && self.operations_due == 0;
+        if nothing_else && self.ranks_left > 0 {
             return Err(self.stuck());
         }
         self.at(self.now + TICK, Event::Tick);
@@ -349,11 +376,6 @@ impl<'a> Replay<'a> {
             self.deliver_at(delivery.at, delivery.event);
         }
         Ok(())
-    }
-
-    /// Whether any operation runs or any rank is about to begin one: else ticks would go on for ever.
-    fn someone_is_busy(&self) -> bool {
-        self.events.values().any(|event| matches!(event, Event::Begin { .. } | Event::Ends { .. }))
     }
 
     /// What an agent sees on its server: bytes of this run and of others since its last report.
