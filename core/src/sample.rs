@@ -3,6 +3,8 @@
 use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
 use tarazu_table::JobKey;
 
+use crate::policy::Chosen;
+
 /// One agent's report of one interval.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadSample {
@@ -14,6 +16,10 @@ pub struct LoadSample {
     pub sequence: u64,
     /// Length of the interval it covers, seconds, above 0.
     pub interval_s: f64,
+    /// Requests that waited on the server at the end of the interval; `None` where the agent cannot tell.
+    pub queued_requests: Option<u32>,
+    /// Share of the server's processors that were busy, 0 to 1; `None` where the agent cannot tell.
+    pub cpu_share: Option<f64>,
     /// One row a target of that server.
     pub targets: Vec<TargetSample>,
 }
@@ -27,8 +33,10 @@ pub struct TargetSample {
     pub read: Bytes,
     /// Bytes written to it in the interval.
     pub written: Bytes,
-    /// Requests served in the interval.
-    pub ops: u64,
+    /// Requests served in the interval; `None` where the agent cannot tell.
+    pub ops: Option<u64>,
+    /// Mean time of a request in the interval, seconds; `None` where the agent cannot tell.
+    pub latency_s: Option<f64>,
     /// Free space at the end of the interval.
     pub free: Bytes,
     /// Its state at the end of the interval.
@@ -69,7 +77,10 @@ pub struct Placed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlacedOutcome {
     /// It was made with that layout.
-    Created,
+    Created {
+        /// Why these targets.
+        reason: Chosen,
+    },
     /// It was closed; so many bytes had been written to it.
     Closed {
         /// Bytes written by then.

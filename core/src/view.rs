@@ -203,7 +203,7 @@ impl View {
         let stripes = placed.targets.len().max(1) as u64;
         for target in &placed.targets {
             match placed.outcome {
-                PlacedOutcome::Created => {
+                PlacedOutcome::Created { .. } => {
                     self.ledger.place(placed.job, *target, Bytes(placed.expected.0 / stripes), now);
                 }
                 PlacedOutcome::Closed { written } => {
@@ -275,12 +275,21 @@ pub(crate) mod tests {
             target: *target,
             read: Bytes::ZERO,
             written: Bytes(written),
-            ops: 1,
+            ops: Some(1),
+            latency_s: None,
             free: Bytes(1 << 43),
             state: TargetFlags::default(),
         };
         let targets = view.topology.by_server()[server as usize].iter().map(row).collect();
-        LoadSample { server: ServerId(server), agent_start: Time::ZERO, sequence, interval_s: 5.0, targets }
+        LoadSample {
+            server: ServerId(server),
+            agent_start: Time::ZERO,
+            sequence,
+            interval_s: 5.0,
+            queued_requests: None,
+            cpu_share: None,
+            targets,
+        }
     }
 
     #[test]

@@ -14,13 +14,16 @@ use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::Placed;
 use tarazu_core::view::View;
 use tarazu_layout::{FsId, NodeId, Time};
-use tarazu_table::FsIdentity;
+use tarazu_table::{FsIdentity, Published, Reason, Stamp, Table};
 
 use crate::system::System;
 
 /// Tables kept for nodes that have not the newest yet. Fan-out takes less than an interval, so two
 /// would do; more cost nothing.
 const TABLES_KEPT: usize = 8;
+
+/// All simulated hosts boot once.
+pub(crate) const BOOT_HASH: u64 = 1;
 
 /// A message that is on its way to the controller.
 #[derive(Debug)]
@@ -33,9 +36,10 @@ pub(crate) struct Delivery {
 
 /// A published table with the moment it left the controller.
 #[derive(Clone, Debug)]
-struct Table {
+struct Fanned {
     left: Time,
     publication: Arc<Publication>,
+    checksum: u32,
 }
 
 /// One node's waiting report.
@@ -53,7 +57,7 @@ pub(crate) struct Plane {
     layout_cost: Duration,
     report_delay: Duration,
     publish_delay: Duration,
-    tables: Vec<Table>,
+    tables: Vec<Fanned>,
     /// How much later than the first each node receives a table.
     lag: Vec<Duration>,
     nodes: Vec<Node>,
@@ -66,15 +70,6 @@ pub(crate) struct Plane {
     pub(crate) plans: u64,
     /// Events that the controller refused.
     pub(crate) refused: u64,
-}
-
-/// What a node's daemon has published.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct NodeTable<'a> {
-    /// The encoded table.
-    pub(crate) bytes: &'a [u8],
-    /// When the daemon received it.
-    pub(crate) received: Time,
 }
 
 impl Plane {
@@ -138,14 +133,23 @@ impl Plane {
                     }
                     Effect::Publish(publication) => {
                         self.plans += 1;
-                        self.tables.push(Table { left: now, publication });
-                        let surplus = self.tables.len().saturating_sub(TABLES_KEPT);
-                        self.tables.drain(..surplus);
+                        self.fan_out(now, publication);
                     }
                     Effect::Refused(_) => self.refused += 1,
                 }
             }
         }
+    }
+
+    /// Sends a table to all nodes. Their daemons refuse what does not verify, once for all here.
+    fn fan_out(&mut self, now: Time, publication: Arc<Publication>) {
+        let Ok(checksum) = Table::verify(&publication.table).map(|table| table.checksum()) else {
+            self.refused += 1;
+            return;
+        };
+        self.tables.push(Fanned { left: now, publication, checksum });
+        let surplus = self.tables.len().saturating_sub(TABLES_KEPT);
+        self.tables.drain(..surplus);
     }
 
     /// Whether the agent of a server reports at this second.
@@ -176,14 +180,12 @@ impl Plane {
         leaving
     }
 
-    /// The newest table that has reached a node.
-    pub(crate) fn table_at(&self, node: NodeId, now: Time) -> Option<NodeTable<'_>> {
+    /// What a process on a node holds: the newest table that has reached it.
+    pub(crate) fn table_at(&self, node: NodeId, now: Time) -> Result<Published<'_>, Reason> {
         let delay = self.publish_delay + self.lag[node.index()];
-        let arrived = |table: &&Table| table.left + delay <= now;
-        self.tables
-            .iter()
-            .rev()
-            .find(arrived)
-            .map(|table| NodeTable { bytes: &table.publication.table, received: table.left + delay })
+        let arrived = |table: &&Fanned| table.left + delay <= now;
+        let newest = self.tables.iter().rev().find(arrived).ok_or(Reason::NoTable)?;
+        let table = Table::reopen(&newest.publication.table, newest.checksum).map_err(|_| Reason::Refused)?;
+        Ok(Published { stamp: Stamp { boot_hash: BOOT_HASH, received: newest.left + delay }, table })
     }
 }

@@ -101,6 +101,23 @@ impl<'a> Table<'a> {
         Ok(table)
     }
 
+    /// Opens bytes that this process has verified before and kept to itself, without reading all of
+    /// them again: a client does this for every file. `checksum` is what [`Table::checksum`] said then.
+    ///
+    /// Bytes that somebody changed meanwhile are not noticed; reading them still never leaves the table
+    /// nor panics.
+    ///
+    /// # Errors
+    /// The bytes are not framed as a table, or as another one than that of `checksum`.
+    pub fn reopen(bytes: &'a [u8], checksum: u32) -> Result<Self, Refused> {
+        let (header, stated, _) = framed(bytes)?;
+        if stated != checksum {
+            return Err(Refused::Checksum { stated, computed: checksum });
+        }
+        split(bytes, header, checksum)
+            .ok_or(Refused::Sections { wanted: header.wanted_bytes(), found: bytes.len() })
+    }
+
     /// The file system that it is of.
     #[must_use]
     pub const fn fs(&self) -> FsIdentity {
@@ -330,7 +347,8 @@ pub(crate) fn job_fits(entry: &JobEntry, classes: usize) -> bool {
 
 /// The header and the checksum, checked from the cheapest to the dearest; the checksum before any
 /// section is looked at.
-fn checked_header(bytes: &[u8]) -> Result<(Header, u32), Refused> {
+/// Header, stated checksum and the bytes that it is of.
+fn framed(bytes: &[u8]) -> Result<(Header, u32, &[u8]), Refused> {
     let found = bytes.len();
     if found > BODY_BYTES_MAX {
         return Err(Refused::TooLong { found });
@@ -353,12 +371,16 @@ fn checked_header(bytes: &[u8]) -> Result<(Header, u32), Refused> {
     if header.total_bytes as usize != found {
         return Err(Refused::Length { stated: header.total_bytes, found });
     }
-    let stated = u32::from_le_bytes(*stated);
+    Ok((header, u32::from_le_bytes(*stated), content))
+}
+
+fn checked_header(bytes: &[u8]) -> Result<(Header, u32), Refused> {
+    let (header, stated, content) = framed(bytes)?;
     let computed = crc32fast::hash(content);
     if stated != computed {
         return Err(Refused::Checksum { stated, computed });
     }
-    check_header(&header, found)?;
+    check_header(&header, bytes.len())?;
     Ok((header, stated))
 }
 

@@ -261,3 +261,17 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn verified_bytes_can_be_opened_again_without_reading_them_all() {
+    let bytes = encode(&spec(35, 4, 20)).unwrap();
+    let verified = Table::verify(&bytes).unwrap();
+    let again = Table::reopen(&bytes, verified.checksum()).unwrap();
+    assert_eq!(again.order(), verified.order());
+    let tickets = |table: &Table<'_>| table.ring(0).unwrap().tickets().collect::<Vec<_>>();
+    assert_eq!(tickets(&again), tickets(&verified));
+    assert!(matches!(Table::reopen(&bytes, verified.checksum() ^ 1), Err(Refused::Checksum { .. })));
+    for length in 0..bytes.len() {
+        assert!(Table::reopen(&bytes[..length], verified.checksum()).is_err(), "{length} bytes");
+    }
+}

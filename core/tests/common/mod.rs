@@ -32,12 +32,21 @@ pub(crate) fn sample(topology: &Topology, server: u32, sequence: u64, written: u
         target: *target,
         read: Bytes::ZERO,
         written: Bytes(written),
-        ops: 1,
+        ops: Some(1),
+        latency_s: None,
         free: Bytes(1 << 43),
         state: TargetFlags::default(),
     };
     let targets = topology.by_server()[server as usize].iter().map(row).collect();
-    LoadSample { server: ServerId(server), agent_start: Time::ZERO, sequence, interval_s: 5.0, targets }
+    LoadSample {
+        server: ServerId(server),
+        agent_start: Time::ZERO,
+        sequence,
+        interval_s: 5.0,
+        queued_requests: None,
+        cpu_share: None,
+        targets,
+    }
 }
 
 /// A view in which all servers reported an idle interval at `now`.

@@ -9,17 +9,15 @@ use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::{Placed, PlacedOutcome};
 use tarazu_core::stock::{LustreRoundRobin, Random};
 use tarazu_layout::{Bytes, FsId, JobId, MdtId, NodeId, TargetId, Time};
-use tarazu_table::{Cursor, FileClass, FsIdentity, Identity, Published, Reader, Reason, Stamp, Table};
+use tarazu_table::{Cursor, FileClass, FsIdentity, Identity, Reader, Reason};
 use tarazu_workload::FileId;
 
 use super::{Replay, ReplayError};
 use crate::fluid::Fluid;
+use crate::plane::BOOT_HASH;
 use crate::profile::job_name;
 use crate::scenario::Policy;
 use crate::system::System;
-
-/// All simulated hosts boot once.
-const BOOT_HASH: u64 = 1;
 
 /// The file system's allocator and the policy's.
 pub(super) struct Makers {
@@ -183,9 +181,10 @@ impl Replay<'_> {
                 self.refuse(refusal);
                 Ok(false)
             }
-            decided => {
-                self.accept(file, component, decided)?;
-                self.steered(job, rank, file, component);
+            Decision::Fail(_) => Err(self.no_target(file)),
+            Decision::Place { targets, reason } => {
+                self.file(file).allocate(component, targets);
+                self.steered(job, rank, file, component, reason);
                 Ok(true)
             }
         }
@@ -198,12 +197,10 @@ impl Replay<'_> {
         let state = &self.jobs[job].ranks[rank];
         let layout = &self.files[file.0 as usize].layout;
         let class = FileClass::of_name(self.workload.files[file.0 as usize].name.as_bytes());
-        let held = self.plane.as_ref().and_then(|plane| plane.table_at(state.node, self.now));
-        // The daemon verified the table when it came; a process does once more when it loads it.
-        let published = held.ok_or(Reason::NoTable).and_then(|held| {
-            let table = Table::verify(held.bytes).map_err(|_| Reason::Refused)?;
-            Ok(Published { stamp: Stamp { boot_hash: BOOT_HASH, received: held.received }, table })
-        });
+        let published = match &self.plane {
+            Some(plane) => plane.table_at(state.node, self.now),
+            None => Err(Reason::NoTable),
+        };
         let request = Request {
             name: job_name(described, class),
             pid: rank as u32,
@@ -229,7 +226,7 @@ impl Replay<'_> {
     }
 
     /// Books a steered file: with the node for the controller, and in the perfect ledger.
-    fn steered(&mut self, job: usize, rank: usize, file: FileId, component: usize) {
+    fn steered(&mut self, job: usize, rank: usize, file: FileId, component: usize, reason: Chosen) {
         self.meters.files_steered += 1;
         let expected = self.profiles.expected(file).unwrap_or(Bytes::ZERO);
         let place = file.0 as usize;
@@ -241,7 +238,7 @@ impl Replay<'_> {
         for target in &targets {
             self.makers.placed.place(id, *target, Bytes(expected.0 / stripes), self.now);
         }
-        self.note(job, rank, file, PlacedOutcome::Created);
+        self.note(job, rank, file, PlacedOutcome::Created { reason });
     }
 
     /// Hands a record about a steered file to its node's daemon.
@@ -293,16 +290,19 @@ impl Replay<'_> {
         self.accept(file, component, decision)
     }
 
+    /// Takes what the file system's own allocator decided.
     fn accept(&mut self, file: FileId, component: usize, decision: Decision) -> Result<(), ReplayError> {
         match decision {
-            Decision::Place { targets, reason: Chosen::Stock | Chosen::Ticket(_) | Chosen::Central } => {
+            Decision::Place { targets, .. } => {
                 self.file(file).allocate(component, targets);
                 Ok(())
             }
-            Decision::Leave(_) | Decision::Fail(_) => {
-                Err(ReplayError::NoTarget { name: self.workload.files[file.0 as usize].name.clone() })
-            }
+            Decision::Leave(_) | Decision::Fail(_) => Err(self.no_target(file)),
         }
+    }
+
+    fn no_target(&self, file: FileId) -> ReplayError {
+        ReplayError::NoTarget { name: self.workload.files[file.0 as usize].name.clone() }
     }
 
     /// A rank closes a file; the last one tells the node what became of a steered file.

@@ -392,12 +392,24 @@ impl<'a> Replay<'a> {
                 target,
                 read: Bytes(read as u64),
                 written: Bytes((written + others) as u64),
-                ops: 0,
+                // Bytes flow here; single requests and their latency are not simulated.
+                ops: None,
+                latency_s: None,
                 free: self.makers.free(target),
                 state: TargetFlags::default(),
             });
         }
-        LoadSample { server, agent_start: Time::ZERO, sequence: second, interval_s: covered_s, targets: rows }
+        let below = &self.system.topology.by_server()[server.index()];
+        let flows = below.iter().map(|target| self.fluid.disk_flows(target.0)).sum();
+        LoadSample {
+            server,
+            agent_start: Time::ZERO,
+            sequence: second,
+            interval_s: covered_s,
+            queued_requests: Some(flows),
+            cpu_share: None,
+            targets: rows,
+        }
     }
 
     /// One flow of an operation has delivered its bytes.
