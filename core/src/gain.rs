@@ -28,13 +28,22 @@ pub struct Burst<'a> {
     pub stripe_s: &'a [f64],
 }
 
+/// Targets of a walk that are looked at one by one, the busiest ones: they decide when the last stripe
+/// is written. The others are taken together in as many groups.
+const SINGLE_TARGETS: usize = 32;
+
+/// Targets of a class's burst in rising order of their work, the less busy ones in groups.
+#[derive(Clone, Debug, Default)]
+struct Ladder {
+    /// Stripes on this step and all below, and the step's work in seconds.
+    steps: Vec<(u64, f64)>,
+}
+
 /// One way to place all bursts, walked through from several starting points.
 #[derive(Clone, Debug)]
 pub struct Walked {
-    /// By starting point, then class: stripes by target.
-    stripes: Vec<Vec<Vec<u64>>>,
-    /// By starting point: targets in rising order of their work, with that work in seconds.
-    order: Vec<Vec<(f64, usize)>>,
+    /// By starting point, then class.
+    ladders: Vec<Vec<Ladder>>,
 }
 
 impl Walked {
@@ -43,38 +52,79 @@ impl Walked {
     pub fn new(base_s: &[f64], bursts: &[Burst<'_>]) -> Self {
         let longest = bursts.iter().map(|burst| burst.ring.len()).max().unwrap_or(1);
         let starts = (TICKETS_GOAL / longest.max(1)).clamp(STARTS.0, STARTS.1);
-        let mut walked = Self { stripes: Vec::with_capacity(starts), order: Vec::with_capacity(starts) };
-        for start in 0..starts {
-            let mut work_s = base_s.to_vec();
-            let mut by_class = Vec::with_capacity(bursts.len());
-            for (class, burst) in bursts.iter().enumerate() {
-                let from = hash::combine(class as u64, start as u64);
-                let stripes = walk(burst, from, base_s.len());
-                for ((work_s, stripes), stripe_s) in work_s.iter_mut().zip(&stripes).zip(burst.stripe_s) {
-                    *work_s += *stripes as f64 * stripe_s;
-                }
-                by_class.push(stripes);
-            }
-            let mut order: Vec<(f64, usize)> =
-                work_s.into_iter().enumerate().map(|(target, work_s)| (work_s, target)).collect();
-            order.sort_unstable_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            walked.stripes.push(by_class);
-            walked.order.push(order);
-        }
-        walked
+        let from = |start: usize| walk_all(base_s, bursts, start as u64);
+        Self { ladders: (0..starts).map(from).collect() }
     }
 
     /// When the last of a job's stripes is expected to be written, seconds: the job has `stripes` of
     /// its class's burst, any of them alike. 0 where the class has none.
     #[must_use]
     pub fn last_s(&self, class: usize, stripes: u64) -> f64 {
-        let sum: f64 = self
-            .stripes
-            .iter()
-            .zip(&self.order)
-            .filter_map(|(by_class, order)| Some(expected_last(order, by_class.get(class)?, stripes)))
-            .sum();
-        sum / self.order.len().max(1) as f64
+        let ladders = self.ladders.iter().filter_map(|by_class| by_class.get(class));
+        let sum: f64 = ladders.map(|ladder| ladder.expected_last(stripes)).sum();
+        sum / self.ladders.len().max(1) as f64
+    }
+}
+
+/// All bursts from one starting point.
+fn walk_all(base_s: &[f64], bursts: &[Burst<'_>], start: u64) -> Vec<Ladder> {
+    let mut work_s = base_s.to_vec();
+    let mut by_class = Vec::with_capacity(bursts.len());
+    for (class, burst) in bursts.iter().enumerate() {
+        let stripes = walk(burst, hash::combine(class as u64, start), base_s.len());
+        for ((work_s, stripes), stripe_s) in work_s.iter_mut().zip(&stripes).zip(burst.stripe_s) {
+            *work_s += *stripes as f64 * stripe_s;
+        }
+        by_class.push(stripes);
+    }
+    let mut order: Vec<usize> = (0..work_s.len()).collect();
+    order.sort_unstable_by(|a, b| work_s[*a].total_cmp(&work_s[*b]).then(a.cmp(b)));
+    by_class.iter().map(|stripes| Ladder::new(&order, &work_s, stripes)).collect()
+}
+
+impl Ladder {
+    /// `order` are targets in rising order of their work.
+    fn new(order: &[usize], work_s: &[f64], stripes: &[u64]) -> Self {
+        let used: Vec<usize> = order.iter().copied().filter(|target| stripes[*target] > 0).collect();
+        let (grouped, single) = used.split_at(used.len().saturating_sub(SINGLE_TARGETS));
+        let mut ladder = Self::default();
+        let groups = grouped.chunks(grouped.len().div_ceil(SINGLE_TARGETS).max(1));
+        for group in groups.chain(single.chunks(1)) {
+            let count: u64 = group.iter().map(|target| stripes[*target]).sum();
+            let work: f64 = group.iter().map(|target| stripes[*target] as f64 * work_s[*target]).sum();
+            ladder.steps.push((ladder.all() + count, work / count as f64));
+        }
+        ladder
+    }
+
+    /// Stripes of the whole burst.
+    fn all(&self) -> u64 {
+        self.steps.last().map_or(0, |(among, _)| *among)
+    }
+
+    /// Expected work of the busiest of `draws` stripes out of the burst.
+    fn expected_last(&self, draws: u64) -> f64 {
+        let all = self.all();
+        let draws = draws.min(all);
+        if draws == 0 {
+            return 0.0;
+        }
+        // P(all drawn stripes are among the m least busy) is a product of `draws` falling fractions; its
+        // middle factor to that power is close and costs nothing.
+        let middle = (draws - 1) as f64 / 2.0;
+        let chance = |among: u64| {
+            if among < draws {
+                return 0.0;
+            }
+            ((among as f64 - middle) / (all as f64 - middle)).powf(draws as f64)
+        };
+        let (mut below, mut expected) = (0.0, 0.0);
+        for (among, work_s) in &self.steps {
+            let upto = chance(*among);
+            expected += work_s * (upto - below);
+            below = upto;
+        }
+        expected
     }
 }
 
@@ -95,32 +145,6 @@ fn walk(burst: &Burst<'_>, from: u64, targets: usize) -> Vec<u64> {
         stripes[target.index()] += 1;
     }
     stripes
-}
-
-/// Expected work of the busiest of `draws` stripes out of a burst.
-fn expected_last(order: &[(f64, usize)], stripes: &[u64], draws: u64) -> f64 {
-    let all: u64 = stripes.iter().sum();
-    let draws = draws.min(all);
-    if draws == 0 {
-        return 0.0;
-    }
-    // P(all drawn stripes are among the m least busy) is a product of `draws` falling fractions; its
-    // middle factor to that power is close and costs nothing.
-    let middle = (draws - 1) as f64 / 2.0;
-    let chance = |among: u64| {
-        if among < draws {
-            return 0.0;
-        }
-        ((among as f64 - middle) / (all as f64 - middle)).powf(draws as f64)
-    };
-    let (mut among, mut below, mut expected) = (0, 0.0, 0.0);
-    for (work_s, target) in order.iter().filter(|(_, target)| stripes[*target] > 0) {
-        among += stripes[*target];
-        let upto = chance(among);
-        expected += work_s * (upto - below);
-        below = upto;
-    }
-    expected
 }
 
 #[cfg(test)]
@@ -158,12 +182,48 @@ mod tests {
         assert!(last(&all, 1) < 4.0);
     }
 
+    fn ladder(work_s: &[f64], stripes: &[u64]) -> Ladder {
+        let mut order: Vec<usize> = (0..work_s.len()).collect();
+        order.sort_by(|a, b| work_s[*a].total_cmp(&work_s[*b]));
+        Ladder::new(&order, work_s, stripes)
+    }
+
     #[test]
     fn the_busiest_of_all_stripes_is_the_busiest() {
-        let order = [(1.0, 0), (2.0, 1), (7.0, 2)];
-        assert_eq!(expected_last(&order, &[1, 1, 1], 3), 7.0);
-        assert_eq!(expected_last(&order, &[1, 1, 0], 9), 2.0);
-        assert_eq!(expected_last(&order, &[0, 0, 0], 1), 0.0);
-        assert!((expected_last(&order, &[1, 1, 1], 1) - 10.0 / 3.0).abs() < 1e-9);
+        let work_s = [7.0, 1.0, 2.0];
+        assert_eq!(ladder(&work_s, &[1, 1, 1]).expected_last(3), 7.0);
+        assert_eq!(ladder(&work_s, &[0, 1, 1]).expected_last(9), 2.0);
+        assert_eq!(ladder(&work_s, &[0, 0, 0]).expected_last(1), 0.0);
+        assert!((ladder(&work_s, &[1, 1, 1]).expected_last(1) - 10.0 / 3.0).abs() < 1e-9);
+    }
+
+    /// The obvious twin: the expected maximum as a sum over targets of exact hypergeometric chances.
+    fn twin(work_s: &[f64], stripes: &[u64], draws: u64) -> f64 {
+        let all: u64 = stripes.iter().sum();
+        let mut order: Vec<usize> = (0..work_s.len()).filter(|target| stripes[*target] > 0).collect();
+        order.sort_by(|a, b| work_s[*a].total_cmp(&work_s[*b]));
+        let chance = |among: u64| -> f64 {
+            (0..draws).map(|drawn| among.saturating_sub(drawn) as f64 / (all - drawn) as f64).product()
+        };
+        let (mut among, mut below, mut expected) = (0, 0.0, 0.0);
+        for target in order {
+            among += stripes[target];
+            expected += work_s[target] * (chance(among) - below);
+            below = chance(among);
+        }
+        expected
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn close_to_the_exact_chances(
+            work_s in proptest::collection::vec(0.1f64..10.0, 300),
+            stripes in proptest::collection::vec(0u64..4, 300),
+            draws in 1u64..200,
+        ) {
+            let exact = twin(&work_s, &stripes, draws);
+            let close = ladder(&work_s, &stripes).expected_last(draws);
+            proptest::prop_assert!((close - exact).abs() < 0.05 * exact, "{close} for {exact}");
+        }
     }
 }
