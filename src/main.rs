@@ -1,5 +1,8 @@
 //! The one command: offline tools today, services when they are built.
 
+// Printing goes through `cli::output`, which cannot panic where nobody reads.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
+
 mod cli;
 
 use std::process::ExitCode;

@@ -114,21 +114,133 @@ fn csv_has_one_row_per_policy_seed_and_metric() {
 
 #[test]
 fn wrong_input_is_named_and_fails() {
-    let cases: [(&[&str], i32, &str); 9] = [
+    let cases: [(&[&str], i32, &str); 22] = [
         (&["sim", "no-such.darshan"], 1, "no-such.darshan"),
+        (&["sim", "flow"], 1, "`flows`"),
+        (&["sim", "traces/darshan"], 1, "traces/darshan/*.darshan"),
         (&["sim", "README.md"], 1, "*.darshan"),
         (&["sim", "--system", "no-such.toml"], 1, "no-such.toml"),
         (&["sim", "--set", "servers.cuont=3"], 1, "servers.cuont"),
         (&["sim", "--sick", "99"], 1, "targets 0 to"),
+        (&["sim", "--sick", "-1"], 2, "SPEED above 0"),
         (&["sim", "--policy", "round-robin"], 2, "lustre-rr"),
+        (&["sim", "--policy", "random,tarazu,random"], 2, "random is named twice"),
         (&["sim", "--generate", "ior:nodse=3"], 1, "nodse"),
-        (&["sim", "--seeds", "0"], 1, "seeds"),
+        (&["sim", "--seeds", "0"], 2, "from 1 to 100000"),
+        (&["sim", "--seeds", "-1"], 2, "from 1 to 100000"),
+        (&["sim", "--threads", "1025"], 2, "from 0 to 1024"),
+        (&["sim", "--scale-bytes", "-1"], 2, "at least 1"),
+        (&["sim", "--copies", "-1"], 2, "from 1 to"),
+        (&["sim", "--start-jitter", "-1"], 2, "seconds from 0"),
+        (&["sim", "--stagger", "-0.5"], 2, "seconds from 0"),
+        (&["sim", "--sick-known-after", "-1"], 2, "never"),
+        (&["sim", "--ranks-per-node", "0"], 2, "from 1 to"),
         (&["sim", "--background", "constant=2"], 2, "0.95"),
+        (&["sim", "--under", "/no/such/folder"], 1, "--mounts all"),
     ];
     for (arguments, code, word) in cases {
         let output = tarazu(arguments);
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {errors}");
         assert!(errors.contains(word) && !errors.contains("panicked"), "{arguments:?}: {errors}");
+        assert!(output.stdout.is_empty(), "{arguments:?} prints results all the same");
+    }
+}
+
+/// A file of its own for one test, removed in the end.
+struct Scratch(std::path::PathBuf);
+
+impl Scratch {
+    fn new(name: &str, content: &[u8]) -> Self {
+        let path = std::env::temp_dir().join(format!("tarazu-{}-{name}", std::process::id()));
+        std::fs::write(&path, content).expect("a scratch file");
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().expect("a plain path")
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
+    }
+}
+
+#[test]
+fn traces_are_known_by_their_content() {
+    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let log = std::fs::read(root.join("traces/darshan/ckpt-fpp-n16-lustre.darshan")).expect("a log");
+    let csv = std::fs::read(root.join("traces/csv/minimal.csv")).expect("a workload");
+    let few = ["--seeds", "1", "--policy", "lustre-rr"];
+    for (name, content, ranks) in [("log", &log, 16), ("log.csv", &log, 16), ("rows.txt", &csv, 2)] {
+        let file = Scratch::new(name, content);
+        let report = json(&[&["sim", file.path()][..], &few].concat());
+        assert_eq!(report["workload"]["ranks"], ranks, "{name}");
+    }
+}
+
+#[test]
+fn files_of_logs_are_chosen_as_in_conversion() {
+    let ranks = |options: &[&str]| {
+        let run = [&["sim", "--seeds", "1", "--policy", "lustre-rr"], options].concat();
+        let report = json(&run);
+        (report["workload"]["nodes"].clone(), report["workload"]["written_bytes"].clone())
+    };
+    let (nodes, written) = ranks(&[]);
+    assert_eq!(ranks(&["--mounts", "parallel"]).1, written, "all of it is on Lustre");
+    assert_eq!(ranks(&["--mounts", "all"]).1, written, "and nothing elsewhere");
+    assert_eq!(ranks(&["--ranks-per-node", "4"]).0.as_u64().map(|nodes| nodes >= 1), Some(true));
+    assert!(nodes.as_u64() >= Some(1));
+}
+
+#[test]
+fn a_log_that_leaves_nothing_is_an_error_of_both_tools() {
+    let log = "traces/darshan/ckpt-fpp-n16-lustre.darshan";
+    let runs: [&[&str]; 2] = [
+        &["sim", log, "--under", "/elsewhere"],
+        &["trace", "convert", log, "--under", "/elsewhere", "--out", "-"],
+    ];
+    for run in runs {
+        let output = tarazu(run);
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(1), "{run:?}: {errors}");
+        assert!(errors.contains("nothing left to replay"), "{run:?}: {errors}");
+        assert!(errors.contains("note: ") && errors.contains("left out"), "{run:?} names no files: {errors}");
+        assert!(output.stdout.is_empty(), "{run:?} writes an empty workload");
+    }
+}
+
+#[test]
+fn the_text_says_why_files_were_left_alone() {
+    let text = stdout(&["sim"]);
+    let line = "tarazu left all 128 files to the file system in every seed: expected gain below ten times";
+    for words in [line, "to see it act: --sick 3", "tarazu-central is a reference", "one in twenty"] {
+        assert!(text.contains(words), "{words:?} is missing in:\n{text}");
+    }
+    let sick = stdout(&["sim", "--sick", "3"]);
+    assert!(!sick.contains("to see it act"), "it acts:\n{sick}");
+    let none = stdout(&["sim", "--forecast", "none"]);
+    assert!(!none.contains("ten times") && none.contains("the table does not know the job"), "{none}");
+}
+
+#[test]
+fn the_hint_of_the_text_is_true() {
+    let report = json(&["sim", "--sick", "3"]);
+    let tarazu =
+        report["policies"].as_array().and_then(|all| all.iter().find(|one| one["policy"] == "tarazu"));
+    let share = tarazu.and_then(|result| result["files_steered_share"].as_f64());
+    assert!(share > Some(0.5), "steered {share:?}");
+}
+
+#[test]
+fn text_for_a_file_fits_into_100_columns() {
+    let runs: [&[&str]; 3] =
+        [&["sim"], &["sim", "--sick", "3"], &["sim", "--background", "uniform=0.9", "--seeds", "3"]];
+    for run in runs {
+        let text = stdout(run);
+        let widest = text.lines().filter(|line| line.starts_with('─')).map(|line| line.chars().count()).max();
+        assert!(widest.is_some_and(|widest| widest <= 100), "{run:?}: {widest:?}\n{text}");
     }
 }

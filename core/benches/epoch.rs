@@ -24,17 +24,32 @@ use tarazu_table::{FsIdentity, JobKey};
 
 const TARGETS: u32 = 2016;
 
+/// Servers × targets of each: many small servers, fewer of more targets, and one for all.
+const SHAPES: [(u32, u32); 4] = [(252, 8), (56, 36), (7, 288), (1, TARGETS)];
+
+/// Five rings, as one plan has them: one *now* for each of four classes, and one *steady*.
 fn rings(criterion: &mut Criterion) {
-    let servers: Vec<ServerId> = (0..TARGETS).map(|target| ServerId(target / 8)).collect();
-    // One ring now for each of four classes, with weights that differ, and one steady of equal ones.
     let varied = |class: u32| (0..TARGETS).map(|target| 300 + (target * 7919 + class * 131) % 1500).collect();
-    let weights: Vec<Vec<u32>> = (0..4).map(varied).chain([vec![1000; TARGETS as usize]]).collect();
-    criterion.bench_function("five_rings_2016", |bench| {
-        bench.iter(|| {
-            let rings = weights.iter().map(|weights| RingRequest { weights, servers: &servers, stripes: 8 });
-            rings.map(|request| build(black_box(&request)).unwrap().tickets.len()).sum::<usize>()
-        });
-    });
+    let equal = vec![1000; TARGETS as usize];
+    let moderate: Vec<Vec<u32>> = (0..4).map(varied).chain([equal.clone()]).collect();
+    // A few targets that would take everything: the cap is lowered step by step, which costs most.
+    let heavy = |class: u32| {
+        let many = [1, 4, 16, 60][class as usize];
+        (0..TARGETS).map(|target| if target < many { u32::MAX } else { 1 }).collect()
+    };
+    let extreme: Vec<Vec<u32>> = (0..4).map(heavy).chain([equal]).collect();
+    for (count, per_server) in SHAPES {
+        let servers: Vec<ServerId> = (0..TARGETS).map(|target| ServerId(target / per_server)).collect();
+        for (name, weights) in [("varied", &moderate), ("extreme", &extreme)] {
+            criterion.bench_function(&format!("five_rings_{count}x{per_server}_{name}"), |bench| {
+                bench.iter(|| {
+                    let request = |weights| RingRequest { weights, servers: &servers, stripes: 8 };
+                    let rings = weights.iter().map(|weights| build(black_box(&request(weights))));
+                    rings.map(|ring| ring.unwrap().tickets.len()).sum::<usize>()
+                });
+            });
+        }
+    }
 }
 
 /// A busy machine: 200 jobs with files of all classes, placed work everywhere, some targets slow.
@@ -59,6 +74,8 @@ fn busy_view() -> View {
         let profile = FileProfile {
             key: JobKey(number),
             files_per_burst: 64 << (number % 6),
+            files_per_process: 1,
+            stripes_per_burst: (64 << (number % 6)) << (number % 4),
             expected: Bytes(1 << (20 + number % 18)),
             stripe_count: 1 << (number % 4),
             stripe_size: 1 << 20,

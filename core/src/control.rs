@@ -36,13 +36,19 @@ pub const FRESH_INTERVALS: u32 = 3;
 /// Intervals after which a solution that has not come back is given up, and the problem stated anew.
 pub const SOLVE_INTERVALS_MAX: u32 = 6;
 
+/// How far a term that a node claims to have seen may be above ours: more controller starts than a
+/// system has in its life. A single mad node must not use up all terms.
+pub const TERM_AHEAD_MAX: u64 = 1 << 20;
+
 /// Something that happened.
 #[derive(Clone, Debug)]
 pub enum Event {
-    /// The service started; the highest term found in durable state.
+    /// The service started, with what its durable state holds.
     Started {
-        /// 0 for a new state.
+        /// The highest term; 0 for a new state.
         stored_term: u64,
+        /// Targets that are drained.
+        drained: Vec<TargetId>,
     },
     /// A record is durable now.
     Persisted {
@@ -135,8 +141,8 @@ pub enum Refused {
     /// A sample.
     #[error("a sample was refused")]
     Sample(#[from] SampleError),
-    /// A solution of an older problem.
-    #[error("the solution of problem {seq} came after a newer problem was stated")]
+    /// A solution that is not newer than the plan in force, or that nobody asked for.
+    #[error("the solution of problem {seq} is not newer than what is published")]
     StaleSolution {
         /// Its number.
         seq: u64,
@@ -147,6 +153,14 @@ pub enum Refused {
     /// The event names a target that does not exist.
     #[error("{0} is not a target of this file system")]
     UnknownTarget(TargetId),
+    /// A node claims to have seen a term that cannot be.
+    #[error("term {seen} is too far above {known} to be true")]
+    ImpossibleTerm {
+        /// The term claimed.
+        seen: u64,
+        /// The highest one known.
+        known: u64,
+    },
     /// A record was reported durable that nobody asked for.
     #[error("no record {write} waits to become durable")]
     UnknownWrite {
@@ -172,6 +186,8 @@ pub enum Effect {
     Solve(Problem),
     /// Give the table to all nodes.
     Publish(Arc<Publication>),
+    /// Tell all nodes that the table of this order still holds: their daemons renew its age.
+    Confirm(Order),
     /// Count and show.
     Refused(Refused),
 }
@@ -190,12 +206,19 @@ pub struct Control {
     seq: u64,
     /// Number of the newest problem stated.
     problem: u64,
-    solving: bool,
+    /// Number of the newest problem whose solution was taken.
+    answered: u64,
     last_problem_at: Option<Time>,
+    /// When the plan in force was last published or confirmed.
+    last_word_at: Time,
+    last_expiry_at: Time,
+    started: bool,
     /// Something material changed since the last problem.
     changed: bool,
     next_write: u64,
     waiting: BTreeMap<u64, Durable>,
+    /// The newest durable record of each drain, so that records may become durable in any order.
+    drain_writes: BTreeMap<TargetId, u64>,
 }
 
 impl Control {
@@ -210,11 +233,15 @@ impl Control {
             term_seen: 0,
             seq: 0,
             problem: 0,
-            solving: false,
+            answered: 0,
             last_problem_at: None,
+            last_word_at: Time::ZERO,
+            last_expiry_at: Time::ZERO,
+            started: false,
             changed: false,
             next_write: 0,
             waiting: BTreeMap::new(),
+            drain_writes: BTreeMap::new(),
         }
     }
 
@@ -236,21 +263,13 @@ impl Control {
     /// from it; today's steps are determined by their events alone.
     pub fn step(&mut self, now: Time, event: Event, _rng: &mut Rng, out: &mut Vec<Effect>) {
         let outcome = match event {
-            Event::Started { stored_term } => {
-                self.raise_term(stored_term, out);
-                Ok(())
-            }
-            Event::SawTerm(term) => {
-                if term > self.term_seen {
-                    self.raise_term(term, out);
-                }
-                Ok(())
-            }
+            Event::Started { stored_term, drained } => self.start(stored_term, &drained, out),
+            Event::SawTerm(term) => self.saw_term(term, out),
             Event::Persisted { write } => self.persisted(write),
             Event::Drain { target, drained } => self.drain(target, drained, out),
-            Event::Solved { seq, plan } => self.solved(seq, *plan, out),
+            Event::Solved { seq, plan } => self.solved(seq, *plan, now, out),
             Event::Tick => {
-                Arc::make_mut(&mut self.view).ledger.expire(now);
+                self.age_if_due(now);
                 Ok(())
             }
             news => self.take_news(news, now),
@@ -259,13 +278,30 @@ impl Control {
             out.push(Effect::Refused(refused));
         }
         self.plan_if_due(now, out);
+        self.confirm_if_due(now, out);
+    }
+
+    /// Without news a plan stays in force; nodes must hear so before they take it for old.
+    fn confirm_if_due(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let Some(order) = self.plan.as_ref().map(|plan| plan.order) else { return };
+        let spoke = now.since(self.last_word_at) < self.config.interval;
+        let planning = self.answered < self.problem;
+        if spoke || planning || !self.may_publish() {
+            return;
+        }
+        self.last_word_at = now;
+        out.push(Effect::Confirm(order));
     }
 
     /// Events that only change the view.
     fn take_news(&mut self, event: Event, now: Time) -> Result<(), Refused> {
         let view = Arc::make_mut(&mut self.view);
         match event {
-            Event::Sample(sample) => view.take_sample(&sample, now)?,
+            Event::Sample(sample) => {
+                // The same load again is no reason for a new plan.
+                self.changed |= view.take_sample(&sample, now)?;
+                return Ok(());
+            }
             Event::Placed(batch) => batch.iter().for_each(|placed| view.take_placed(placed, now)),
             Event::JobStarted(start) => {
                 let job = start.job;
@@ -284,6 +320,51 @@ impl Control {
         }
         self.changed = true;
         Ok(())
+    }
+
+    fn start(
+        &mut self,
+        stored_term: u64,
+        drained: &[TargetId],
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refused> {
+        self.started = true;
+        self.raise_term(stored_term, out);
+        let view = Arc::make_mut(&mut self.view);
+        for target in drained {
+            let seen = view.targets.get_mut(target.index()).ok_or(Refused::UnknownTarget(*target))?;
+            seen.drained = true;
+        }
+        Ok(())
+    }
+
+    /// A node has seen a term: ours must be above it before anything is published.
+    fn saw_term(&mut self, term: u64, out: &mut Vec<Effect>) -> Result<(), Refused> {
+        if term <= self.term_seen {
+            return Ok(());
+        }
+        if self.started && term - self.term_seen > TERM_AHEAD_MAX {
+            return Err(Refused::ImpossibleTerm { seen: term, known: self.term_seen });
+        }
+        // Before the start there is nothing to compare with; the node says it again with its next report.
+        if self.started {
+            self.raise_term(term, out);
+        }
+        Ok(())
+    }
+
+    /// Looks once an interval for what changes by itself: jobs that fell silent (that walks the whole
+    /// ledger), and agents that did.
+    fn age_if_due(&mut self, now: Time) {
+        if now.since(self.last_expiry_at) < self.config.interval {
+            return;
+        }
+        self.last_expiry_at = now;
+        let view = Arc::make_mut(&mut self.view);
+        self.changed |= view.ledger.expire(now).0 > 0;
+        let fresh = view.fresh_targets(now, self.config.interval * FRESH_INTERVALS);
+        let steady_only = fresh * 2 < view.targets.len();
+        self.changed |= self.plan.as_ref().is_some_and(|plan| plan.steady_only != steady_only);
     }
 
     fn raise_term(&mut self, above: u64, out: &mut Vec<Effect>) {
@@ -314,7 +395,11 @@ impl Control {
             }
             Durable::Term(_) => {}
             Durable::Drain { target, drained } => {
-                Arc::make_mut(&mut self.view).targets[target.index()].drained = drained;
+                let newest = self.drain_writes.entry(target).or_insert(write);
+                if *newest <= write {
+                    *newest = write;
+                    Arc::make_mut(&mut self.view).targets[target.index()].drained = drained;
+                }
             }
         }
         self.changed = true;
@@ -331,13 +416,13 @@ impl Control {
         let waited = |intervals: u32| {
             self.last_problem_at.is_none_or(|at| now.since(at) >= self.config.interval * intervals)
         };
-        let solver_lost = self.solving && waited(SOLVE_INTERVALS_MAX);
-        let free = !self.solving || solver_lost;
+        let solving = self.answered < self.problem;
+        let solver_lost = solving && waited(SOLVE_INTERVALS_MAX);
+        let free = !solving || solver_lost;
         if !(self.changed || solver_lost) || !free || !waited(1) || !self.may_publish() {
             return;
         }
         self.changed = false;
-        self.solving = true;
         self.last_problem_at = Some(now);
         self.problem += 1;
         out.push(Effect::Solve(Problem {
@@ -349,11 +434,13 @@ impl Control {
         }));
     }
 
-    fn solved(&mut self, seq: u64, mut plan: Plan, out: &mut Vec<Effect>) -> Result<(), Refused> {
-        if seq != self.problem || !self.solving {
+    fn solved(&mut self, seq: u64, mut plan: Plan, now: Time, out: &mut Vec<Effect>) -> Result<(), Refused> {
+        // A late solution is better than none, as long as nothing newer is in force: a slow solver
+        // must not keep every plan from being published.
+        if seq <= self.answered || seq > self.problem {
             return Err(Refused::StaleSolution { seq });
         }
-        self.solving = false;
+        self.answered = seq;
         if !self.may_publish() {
             // A higher term was seen meanwhile: plan again once ours is above it.
             self.changed = true;
@@ -364,6 +451,7 @@ impl Control {
         self.seq += 1;
         let plan = Arc::new(plan);
         self.plan = Some(Arc::clone(&plan));
+        self.last_word_at = now;
         out.push(Effect::Publish(Arc::new(Publication { plan, table })));
         Ok(())
     }

@@ -6,6 +6,8 @@
 use tarazu_layout::Bytes;
 use tarazu_layout::limits::CLASSES_MAX;
 
+use crate::ledger::EXPECTED_MAX;
+use crate::sample::FileProfile;
 use crate::view::View;
 
 /// Upper bounds of the size classes in bytes; a file's class is the first whose bound is above its
@@ -47,15 +49,30 @@ impl Demand {
     #[must_use]
     pub fn of_running_jobs(view: &View) -> Self {
         let mut demand = Self::default();
-        for file in view.jobs.values().flat_map(|job| &job.files) {
-            let class = &mut demand.classes[usize::from(class_of(file.expected))];
-            let files = u64::from(file.files_per_burst);
-            class.stripes = class.stripes.saturating_add(files.saturating_mul(u64::from(file.stripe_count)));
-            class.bytes += Bytes(file.expected.0.saturating_mul(files));
-            class.stripe_count_max = class.stripe_count_max.max(file.stripe_count);
+        for job in view.jobs.values() {
+            let burst: u128 = job.files.iter().map(burst_bytes).sum();
+            // What is already placed is in the ledger and must not count twice.
+            let placed = u128::from(view.ledger.outstanding_of(job.job).0).min(burst);
+            for file in &job.files {
+                let class = &mut demand.classes[usize::from(class_of(file.expected))];
+                let to_come = |whole: u128| {
+                    let rest = if burst == 0 { whole } else { whole * (burst - placed) / burst };
+                    u64::try_from(rest).unwrap_or(u64::MAX)
+                };
+                let stripes = to_come(u128::from(file.stripes_per_burst));
+                class.stripes = class.stripes.saturating_add(stripes);
+                class.bytes += Bytes(to_come(burst_bytes(file)));
+                class.stripe_count_max = class.stripe_count_max.max(file.stripe_count);
+            }
         }
         demand
     }
+}
+
+/// Bytes of all files of one class's burst. Each file's are bounded as the ledger bounds them, so that
+/// products stay within 128 bits.
+fn burst_bytes(file: &FileProfile) -> u128 {
+    u128::from(file.expected.0.min(EXPECTED_MAX)) * u128::from(file.files_per_burst)
 }
 
 #[cfg(test)]

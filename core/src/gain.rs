@@ -109,23 +109,33 @@ impl Ladder {
         if draws == 0 {
             return 0.0;
         }
-        // P(all drawn stripes are among the m least busy) is a product of `draws` falling fractions; its
-        // middle factor to that power is close and costs nothing.
-        let middle = (draws - 1) as f64 / 2.0;
-        let chance = |among: u64| {
-            if among < draws {
-                return 0.0;
-            }
-            ((among as f64 - middle) / (all as f64 - middle)).powf(draws as f64)
-        };
         let (mut below, mut expected) = (0.0, 0.0);
         for (among, work_s) in &self.steps {
-            let upto = chance(*among);
+            let upto = chance_within(*among, all, draws);
             expected += work_s * (upto - below);
             below = upto;
         }
         expected
     }
+}
+
+/// Factors that are multiplied one by one; a longer product is taken as a power of its middle factor.
+const FACTORS: u64 = 32;
+
+/// The chance that `draws` stripes drawn out of `all` are all among the `among` least busy ones: one
+/// combination over another, which is a product of `draws` falling fractions, or the same of as many
+/// as there are stripes outside.
+fn chance_within(among: u64, all: u64, draws: u64) -> f64 {
+    if among < draws {
+        return 0.0;
+    }
+    let outside = all - among;
+    let (factors, top) = if draws <= outside { (draws, among) } else { (outside, all - draws) };
+    if factors <= FACTORS {
+        return (0..factors).map(|step| (top - step) as f64 / (all - step) as f64).product();
+    }
+    let middle = (factors - 1) as f64 / 2.0;
+    ((top as f64 - middle) / (all as f64 - middle)).powf(factors as f64)
 }
 
 /// Stripes by target of one burst that begins somewhere on its ring.
@@ -212,6 +222,15 @@ mod tests {
             below = chance(among);
         }
         expected
+    }
+
+    #[test]
+    fn one_job_that_owns_nearly_all_stripes_meets_the_worst_target() {
+        for (draws, all) in [(99u64, 100u64), (999, 1000), (63, 64), (900, 1000)] {
+            let exact = (all - draws) as f64 / all as f64;
+            let chance = chance_within(all - 1, all, draws);
+            assert!((chance - exact).abs() < 1e-9, "{draws} of {all}: {chance} for {exact}");
+        }
     }
 
     proptest::proptest! {

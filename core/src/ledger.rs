@@ -13,19 +13,26 @@ use tarazu_layout::{Bytes, JobId, TargetId, Time};
 /// Four times the longest burst of a usual checkpoint.
 pub const EXPIRES_AFTER: Duration = Duration::from_secs(600);
 
+/// Bytes of one file on one target that are believed. Larger than any target, so a claim above it is a
+/// mistake or a lie, and must not drown the work of others.
+pub const EXPECTED_MAX: u64 = 1 << 50;
+
+/// Entries, one a job and target: 2,000 jobs on 2,000 targets. Placements beyond are not booked.
+pub const ENTRIES_MAX: usize = 1 << 22;
+
 /// The four sums; their total only changes by placing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Books {
     /// All bytes ever placed.
-    pub placed: u64,
+    pub placed: u128,
     /// Placed and still expected on their target.
-    pub outstanding: u64,
+    pub outstanding: u128,
     /// Seen on their target.
-    pub delivered: u64,
+    pub delivered: u128,
     /// Given up because their file or job was closed first.
-    pub closed: u64,
+    pub closed: u128,
     /// Given up for want of news.
-    pub expired: u64,
+    pub expired: u128,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +49,7 @@ pub struct Ledger {
     /// By target first, because that is how it is read and lowered.
     entries: BTreeMap<(TargetId, JobId), Entry>,
     per_target: Vec<u64>,
+    per_job: BTreeMap<JobId, u128>,
     books: Books,
 }
 
@@ -58,6 +66,12 @@ impl Ledger {
         Bytes(self.per_target.get(target.index()).copied().unwrap_or(0))
     }
 
+    /// Work of a job on all targets.
+    #[must_use]
+    pub fn outstanding_of(&self, job: JobId) -> Bytes {
+        Bytes(self.per_job.get(&job).map_or(0, |sum| u64::try_from(*sum).unwrap_or(u64::MAX)))
+    }
+
     /// The sums over everything.
     #[must_use]
     pub fn books(&self) -> Books {
@@ -67,21 +81,28 @@ impl Ledger {
     /// Books `bytes` that `job` is expected to write to `target`. Unknown targets are ignored.
     pub fn place(&mut self, job: JobId, target: TargetId, bytes: Bytes, now: Time) {
         let Some(sum) = self.per_target.get_mut(target.index()) else { return };
-        // A liar's 2^64 bytes must not wrap the sums of others.
-        let bytes = bytes.0.min(u64::MAX - self.books.placed);
+        let known = self.entries.contains_key(&(target, job));
+        if !known && self.entries.len() >= ENTRIES_MAX {
+            return;
+        }
+        // However often it is claimed, a target's sum stays far from the end of its 64 bits.
+        let bytes = bytes.0.min(EXPECTED_MAX).min((u64::MAX >> 1) - *sum);
         let entry =
             self.entries.entry((target, job)).or_insert(Entry { open: 0, outstanding: 0, last_news: now });
-        entry.open += bytes;
+        entry.open = entry.open.saturating_add(bytes);
         entry.outstanding += bytes;
         entry.last_news = now;
         *sum += bytes;
-        self.books.placed += bytes;
-        self.books.outstanding += bytes;
+        *self.per_job.entry(job).or_default() += u128::from(bytes);
+        self.books.placed += u128::from(bytes);
+        self.books.outstanding += u128::from(bytes);
     }
 
     /// Lowers the work on `target` by bytes that it has written, each job in proportion to what it
     /// still has there. Returns the bytes attributed; the rest is work that nobody announced.
-    pub fn attribute(&mut self, target: TargetId, written: Bytes, now: Time) -> Bytes {
+    ///
+    /// This is no news of any job: others' bytes may be among them, so it does not put off expiry.
+    pub fn attribute(&mut self, target: TargetId, written: Bytes) -> Bytes {
         let total = self.outstanding(target).0;
         if total == 0 {
             return Bytes::ZERO;
@@ -91,7 +112,7 @@ impl Ledger {
         let range = (target, JobId(0))..=(target, JobId(u64::MAX));
         // The last entry takes the rounding, so walk with the totals still to serve.
         let mut total_left = total;
-        for entry in self.entries.range_mut(range).map(|(_, entry)| entry) {
+        for ((_, job), entry) in self.entries.range_mut(range) {
             if total_left == 0 {
                 break;
             }
@@ -100,11 +121,14 @@ impl Ledger {
             let share = share as u64;
             total_left -= entry.outstanding;
             entry.outstanding -= share;
-            entry.last_news = now;
             left -= share;
+            if let Some(sum) = self.per_job.get_mut(job) {
+                *sum -= u128::from(share);
+            }
         }
-        self.lower(target, attributed);
-        self.books.delivered += attributed;
+        self.per_target[target.index()] -= attributed;
+        self.books.outstanding -= u128::from(attributed);
+        self.books.delivered += u128::from(attributed);
         Bytes(attributed)
     }
 
@@ -118,23 +142,24 @@ impl Ledger {
         let released = entry.outstanding.saturating_sub(entry.open);
         entry.outstanding -= released;
         let delivered = released.min(written.0);
-        self.lower(target, released);
-        self.books.delivered += delivered;
-        self.books.closed += released - delivered;
+        self.lower(job, target, released);
+        self.books.delivered += u128::from(delivered);
+        self.books.closed += u128::from(released - delivered);
         Bytes(released)
     }
 
     /// Ends all entries of a job.
     pub fn close_job(&mut self, job: JobId) -> Bytes {
         let released = self.remove(|key, _| key.1 == job);
-        self.books.closed += released;
+        self.per_job.remove(&job);
+        self.books.closed += u128::from(released);
         Bytes(released)
     }
 
     /// Ends entries without news since [`EXPIRES_AFTER`].
     pub fn expire(&mut self, now: Time) -> Bytes {
         let released = self.remove(|_, entry| now.since(entry.last_news) > EXPIRES_AFTER);
-        self.books.expired += released;
+        self.books.expired += u128::from(released);
         Bytes(released)
     }
 
@@ -143,19 +168,22 @@ impl Ledger {
         self.entries.retain(|key, entry| {
             let end = ends(key, entry);
             if end {
-                ended.push((key.0, entry.outstanding));
+                ended.push((*key, entry.outstanding));
             }
             !end
         });
-        for (target, bytes) in &ended {
-            self.lower(*target, *bytes);
+        for ((target, job), bytes) in &ended {
+            self.lower(*job, *target, *bytes);
         }
         ended.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    fn lower(&mut self, target: TargetId, bytes: u64) {
+    fn lower(&mut self, job: JobId, target: TargetId, bytes: u64) {
         self.per_target[target.index()] -= bytes;
-        self.books.outstanding -= bytes;
+        self.books.outstanding -= u128::from(bytes);
+        if let Some(sum) = self.per_job.get_mut(&job) {
+            *sum -= u128::from(bytes);
+        }
     }
 
     /// Recomputes every sum from the entries.
@@ -164,12 +192,16 @@ impl Ledger {
     #[must_use]
     pub fn is_consistent(&self) -> bool {
         let mut per_target = vec![0u64; self.per_target.len()];
-        for ((target, _), entry) in &self.entries {
+        let mut per_job = BTreeMap::<JobId, u128>::new();
+        for ((target, job), entry) in &self.entries {
             per_target[target.index()] += entry.outstanding;
+            *per_job.entry(*job).or_default() += u128::from(entry.outstanding);
         }
         let books = self.books;
-        let outstanding: u64 = per_target.iter().sum();
+        let outstanding: u128 = per_target.iter().map(|sum| u128::from(*sum)).sum();
+        let same = |(job, sum): (&JobId, &u128)| per_job.get(job).copied().unwrap_or(0) == *sum;
         per_target == self.per_target
+            && self.per_job.iter().all(same)
             && outstanding == books.outstanding
             && books.placed == books.outstanding + books.delivered + books.closed + books.expired
     }
@@ -210,7 +242,7 @@ mod tests {
                     Step::Place(j, t, b) => ledger.place(JobId(j), TargetId(t), Bytes(b), now),
                     Step::Attribute(t, b) => {
                         let before = ledger.outstanding(TargetId(t));
-                        let attributed = ledger.attribute(TargetId(t), Bytes(b), now);
+                        let attributed = ledger.attribute(TargetId(t), Bytes(b));
                         prop_assert_eq!(attributed.0, b.min(before.0));
                     }
                     Step::CloseFile(j, t, b, w) => {
@@ -234,7 +266,7 @@ mod tests {
         let mut ledger = Ledger::new(1);
         ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
         ledger.place(JobId(2), TargetId(0), Bytes(100), Time::ZERO);
-        ledger.attribute(TargetId(0), Bytes(200), Time(1));
+        ledger.attribute(TargetId(0), Bytes(200));
         assert_eq!(ledger.close_job(JobId(1)), Bytes(150));
         assert_eq!(ledger.close_job(JobId(2)), Bytes(50));
     }
@@ -248,9 +280,31 @@ mod tests {
         assert_eq!(ledger.close_file(job, target, Bytes(300), Bytes(300)), Bytes(300));
         assert_eq!(ledger.outstanding(target), Bytes(100));
         // Once more for the other one, after its bytes were seen: nothing is left to end.
-        ledger.attribute(target, Bytes(100), Time(1));
+        ledger.attribute(target, Bytes(100));
         assert_eq!(ledger.close_file(job, target, Bytes(100), Bytes(40)), Bytes::ZERO);
         assert_eq!(ledger.books().delivered, 400);
+    }
+
+    #[test]
+    fn one_liar_does_not_drown_the_others() {
+        let mut ledger = Ledger::new(1);
+        for _ in 0..10_000 {
+            ledger.place(JobId(1), TargetId(0), Bytes(u64::MAX), Time::ZERO);
+        }
+        ledger.close_job(JobId(1));
+        ledger.place(JobId(2), TargetId(0), Bytes(1000), Time::ZERO);
+        assert_eq!(ledger.outstanding(TargetId(0)), Bytes(1000));
+        assert_eq!(ledger.outstanding_of(JobId(2)), Bytes(1000));
+        assert!(ledger.is_consistent());
+    }
+
+    #[test]
+    fn others_bytes_do_not_keep_a_silent_job() {
+        let mut ledger = Ledger::new(1);
+        ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
+        ledger.attribute(TargetId(0), Bytes(1));
+        let late = Time::ZERO + EXPIRES_AFTER + Duration::from_secs(1);
+        assert_eq!(ledger.expire(late), Bytes(299));
     }
 
     #[test]

@@ -22,6 +22,8 @@ pub enum TargetReason {
 pub struct ClassPlan {
     /// Tickets by target.
     pub tickets: Vec<u32>,
+    /// Stripes of a file that the ring keeps on distinct targets, at least.
+    pub stripes: usize,
     /// The sequence of tickets; `None` where no target takes part.
     pub ring: Option<Ring>,
     /// Predicted finish of the latest ticket's work, microseconds from now.

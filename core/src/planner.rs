@@ -126,14 +126,17 @@ impl TarazuPlanner {
         let (bins, links) = self.bins(view, reasons, work, unit_bytes, units / apart as u32);
         let filled = fill(&bins, &links, units);
         let kept = before.filter(|before| {
-            let same_set = before.tickets.len() == bins.len()
+            // A ring for files with fewer stripes may repeat targets too early for these.
+            let same_set = before.stripes >= stripes.min(DISTINCT_TICKETS)
+                && before.tickets.len() == bins.len()
                 && before.tickets.iter().zip(&bins).all(|(tickets, bin)| *tickets <= bin.cap)
                 && before.tickets.iter().sum::<u32>() == filled.units.iter().sum::<u32>();
             let then = last_finish_us(&bins, &links, &before.tickets) as f64;
             same_set && then <= filled.last_finish_us as f64 * (1.0 + KEEP_WITHIN)
         });
         if let Some(before) = kept {
-            return ClassPlan { kept: true, ..before.clone() };
+            let last_finish_us = last_finish_us(&bins, &links, &before.tickets);
+            return ClassPlan { kept: true, last_finish_us, ..before.clone() };
         }
         let servers: Vec<_> = view.topology.targets().iter().map(|spec| spec.server).collect();
         let request = RingRequest { weights: &filled.units, servers: &servers, stripes };
@@ -141,6 +144,7 @@ impl TarazuPlanner {
             // Weights and servers come from one topology, so the only error is that no target takes part.
             ring: ring::build(&request).ok(),
             tickets: filled.units,
+            stripes: stripes.min(DISTINCT_TICKETS),
             last_finish_us: filled.last_finish_us,
             kept: false,
         }
@@ -292,9 +296,11 @@ impl Gains {
     /// Whether a job's files are worth a layout each.
     fn worthwhile(&self, file: &FileProfile) -> bool {
         let class = usize::from(class_of(file.expected));
-        let stripes = u64::from(file.files_per_burst) * u64::from(file.stripe_count);
+        let stripes = file.stripes_per_burst;
         let gain_s = self.stock.last_s(class, stripes) - self.planned.last_s(class, stripes);
-        self.drained || gain_s >= self.least_s
+        // The burst saves its gain once, but every file costs its own layout, one after the other in
+        // each process.
+        self.drained || gain_s >= self.least_s * f64::from(file.files_per_process.max(1))
     }
 }
 

@@ -127,6 +127,8 @@ pub enum Refusal {
     SizeUnknown,
     /// The controller's view is not there yet.
     NoView,
+    /// The file was made before, or without, a create that the client could see.
+    CreateUnseen,
 }
 
 impl Refusal {
@@ -140,6 +142,7 @@ impl Refusal {
             Self::LaterComponent => "later_component",
             Self::SizeUnknown => "size_unknown",
             Self::NoView => "no_view",
+            Self::CreateUnseen => "create_unseen",
         }
     }
 }

@@ -203,6 +203,8 @@ fn apportion(members: &[Member], length: usize, cap: usize) -> Vec<usize> {
 }
 
 /// Puts the tickets in order; `None` where no target is left that is far enough from itself.
+///
+/// `O(length × log members)`: a target or server that has to wait is out of the way until it can go.
 fn sequence(
     members: &[Member],
     counts: &[usize],
@@ -210,33 +212,40 @@ fn sequence(
     distinct: usize,
     windows: Windows,
 ) -> Option<Vec<TargetId>> {
-    let mut queues = queues(members, counts);
-    let mut servers = Servers::new(queues.iter().map(Vec::len).collect(), length, windows);
-    let mut heads = vec![0; queues.len()];
+    let mut queues = Queues::new(members, counts);
+    let mut servers = Servers::new(server_sizes(members, counts), length, windows);
     let mut first: Vec<Option<usize>> = vec![None; members.len()];
-    let mut last: Vec<Option<usize>> = vec![None; members.len()];
-    let mut tickets = Vec::with_capacity(length);
+    let mut order = Vec::with_capacity(length);
     for slot in 0..length {
-        let (server, free) = servers.take(slot, |server| {
-            queues[server][heads[server]..].iter().position(|turn| {
-                let behind = last[turn.member].is_none_or(|last| last + distinct <= slot);
-                let ahead = first[turn.member].is_none_or(|first| slot + distinct <= first + length);
-                behind && ahead
-            })
-        })?;
-        // Those that were passed over keep their order behind the one that goes.
-        let waiting = &mut queues[server][heads[server]..];
-        waiting[..=free].rotate_right(1);
-        let member = waiting[0].member;
-        heads[server] += 1;
-        first[member].get_or_insert(slot);
-        last[member] = Some(slot);
-        tickets.push(members[member].target);
+        // Only what went in the last slots is too close to itself, so each slot frees one target.
+        if let Some(freed) = slot.checked_sub(distinct).map(|place| order[place])
+            && queues.put_back(freed)
+        {
+            servers.wake(members[freed].server);
+        }
+        let server = servers.take(slot, |server| !queues.ready[server].is_empty())?;
+        let member = queues.take(server)?;
+        // What it has left must fit before its first ticket comes again, across the ring's end.
+        let end = *first[member].get_or_insert(slot) + length;
+        if slot + distinct * (queues.left(member) + 1) > end {
+            return None;
+        }
+        order.push(member);
     }
-    Some(tickets)
+    Some(order.into_iter().map(|member| members[member].target).collect())
 }
 
-/// A ticket of a member, waiting in its server's queue.
+/// Tickets of each server.
+fn server_sizes(members: &[Member], counts: &[usize]) -> Vec<usize> {
+    let servers = members.iter().map(|member| member.server + 1).max().unwrap_or(0);
+    let mut sizes = vec![0; servers];
+    for (member, count) in members.iter().zip(counts) {
+        sizes[member.server] += count;
+    }
+    sizes
+}
+
+/// A target's next ticket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Turn {
     /// Ideal position among the server's tickets, as a fraction of 2^32.
@@ -244,33 +253,85 @@ struct Turn {
     member: usize,
 }
 
-/// The tickets of each server by ideal position: those of a target evenly spaced, the first tickets of
-/// its targets evenly spaced too, so that the targets of a server alternate.
-fn queues(members: &[Member], counts: &[usize]) -> Vec<Vec<Turn>> {
-    let servers = members.iter().map(|member| member.server + 1).max().unwrap_or(0);
-    let mut targets = vec![0u64; servers];
-    for (member, _) in members.iter().zip(counts).filter(|(_, count)| **count > 0) {
-        targets[member.server] += 1;
-    }
-    let mut queues: Vec<Vec<Turn>> = vec![Vec::new(); servers];
-    let mut seen = vec![0u64; servers];
-    for (place, (member, count)) in
-        members.iter().zip(counts).enumerate().filter(|(_, (_, count))| **count > 0)
-    {
-        let phase = 2 * seen[member.server] + 1;
-        seen[member.server] += 1;
-        let all = 2 * targets[member.server];
-        for turn in 0..*count as u64 {
-            // (turn + phase / all) / count. A ring has at most 2^14 tickets, so the numerator has at most
-            // 14 + 15 + 32 bits.
-            let ideal = ((turn * all + phase) << 32) / (all * *count as u64);
-            queues[member.server].push(Turn { ideal, member: place });
+/// Ideal positions of a member's tickets: evenly spaced, and the first tickets of a server's targets
+/// evenly spaced too, so that they alternate.
+#[derive(Clone, Copy, Debug)]
+struct Spacing {
+    /// Odd multiple of half the spacing of the server's targets.
+    phase: u64,
+    /// Twice the server's targets.
+    all: u64,
+    count: u64,
+}
+
+impl Spacing {
+    /// Of each member, in their order.
+    fn of(members: &[Member], counts: &[usize]) -> Vec<Self> {
+        let mut seen = vec![0u64; members.len()];
+        let mut spacings = Vec::with_capacity(members.len());
+        for (member, count) in members.iter().zip(counts) {
+            let seen = &mut seen[member.server];
+            spacings.push(Self { phase: 2 * *seen + 1, all: 0, count: *count as u64 });
+            *seen += u64::from(*count > 0);
         }
+        for (member, spacing) in members.iter().zip(&mut spacings) {
+            spacing.all = 2 * seen[member.server];
+        }
+        spacings
     }
-    for queue in &mut queues {
-        queue.sort_unstable();
+
+    /// Ideal position of a ticket, (turn + phase / all) / count, as a fraction of 2^32. A ring has at
+    /// most 2^13 tickets, so the numerator has at most 13 + 14 + 32 bits.
+    fn ideal(&self, turn: u64) -> u64 {
+        ((turn * self.all + self.phase) << 32) / (self.all * self.count)
     }
-    queues
+}
+
+/// The targets that may go now, of each server, by the ideal position of their next ticket.
+struct Queues<'a> {
+    members: &'a [Member],
+    spacings: Vec<Spacing>,
+    /// Tickets taken of each member.
+    turns: Vec<u64>,
+    ready: Vec<BinaryHeap<Reverse<Turn>>>,
+}
+
+impl<'a> Queues<'a> {
+    fn new(members: &'a [Member], counts: &[usize]) -> Self {
+        let servers = members.iter().map(|member| member.server + 1).max().unwrap_or(0);
+        let spacings = Spacing::of(members, counts);
+        let mut first: Vec<Vec<Reverse<Turn>>> = vec![Vec::new(); servers];
+        for (place, (member, spacing)) in members.iter().zip(&spacings).enumerate() {
+            if spacing.count > 0 {
+                first[member.server].push(Reverse(Turn { ideal: spacing.ideal(0), member: place }));
+            }
+        }
+        let ready = first.into_iter().map(BinaryHeap::from).collect();
+        Self { members, turns: vec![0; members.len()], spacings, ready }
+    }
+
+    /// Takes the first of a server's targets; it stays away until it is put back.
+    fn take(&mut self, server: usize) -> Option<usize> {
+        let Reverse(turn) = self.ready[server].pop()?;
+        self.turns[turn.member] += 1;
+        Some(turn.member)
+    }
+
+    /// Tickets that a member has yet to take.
+    fn left(&self, member: usize) -> usize {
+        (self.spacings[member].count - self.turns[member]) as usize
+    }
+
+    /// Lets a target go again; false if it has no ticket left.
+    fn put_back(&mut self, member: usize) -> bool {
+        let (turn, spacing) = (self.turns[member], &self.spacings[member]);
+        let more = turn < spacing.count;
+        if more {
+            let ideal = spacing.ideal(turn);
+            self.ready[self.members[member].server].push(Reverse(Turn { ideal, member }));
+        }
+        more
+    }
 }
 
 /// How the windows of servers begin.
@@ -295,6 +356,8 @@ struct Servers {
     open: BinaryHeap<Reverse<(usize, usize)>>,
     /// Servers whose next window opens later, by release.
     later: BinaryHeap<Reverse<(usize, usize)>>,
+    /// Servers in neither, because all their targets have to wait.
+    asleep: Vec<bool>,
 }
 
 impl Servers {
@@ -302,6 +365,7 @@ impl Servers {
         let later = (0..sizes.len()).filter(|server| sizes[*server] > 0).map(|server| Reverse((0, server)));
         Self {
             turns: vec![0; sizes.len()],
+            asleep: vec![false; sizes.len()],
             open: BinaryHeap::new(),
             later: later.collect(),
             sizes,
@@ -310,23 +374,35 @@ impl Servers {
         }
     }
 
-    /// The server with the earliest deadline for which `find` finds something. All windows together
-    /// fill every slot, so where nothing is blocked this meets every deadline. Only where all open
-    /// servers are blocked does one go before its release.
-    fn take<T>(&mut self, slot: usize, find: impl Fn(usize) -> Option<T>) -> Option<(usize, T)> {
+    /// The server with the earliest deadline of those that are ready. All windows together fill every
+    /// slot, so where nothing is blocked this meets every deadline. Only where all open servers are
+    /// blocked does one go before its release. Servers found blocked are asleep until [`Self::wake`].
+    fn take(&mut self, slot: usize, is_ready: impl Fn(usize) -> bool) -> Option<usize> {
         while let Some(Reverse((release, server))) = self.later.peek().copied()
             && release <= slot
         {
             self.later.pop();
             self.open.push(Reverse((self.deadline(server), server)));
         }
-        let (server, found) =
-            first_found(&mut self.open, &find).or_else(|| first_found(&mut self.later, &find))?;
+        let server = loop {
+            let Reverse((_, server)) = self.open.pop().or_else(|| self.later.pop())?;
+            if is_ready(server) {
+                break server;
+            }
+            self.asleep[server] = true;
+        };
         self.turns[server] += 1;
         if self.turns[server] < self.sizes[server] {
             self.later.push(Reverse((self.release(server), server)));
         }
-        Some((server, found))
+        Some(server)
+    }
+
+    /// Lets a server take part again once one of its targets may go.
+    fn wake(&mut self, server: usize) {
+        if std::mem::take(&mut self.asleep[server]) {
+            self.later.push(Reverse((self.release(server), server)));
+        }
     }
 
     /// The slot from which the next ticket of a server may come: one window before its deadline.
@@ -352,24 +428,6 @@ impl Servers {
             }
         }
     }
-}
-
-/// Pops the first entry for which `find` finds something; the others stay.
-fn first_found<T>(
-    heap: &mut BinaryHeap<Reverse<(usize, usize)>>,
-    find: impl Fn(usize) -> Option<T>,
-) -> Option<(usize, T)> {
-    let mut blocked = Vec::new();
-    let mut taken = None;
-    while let Some(Reverse((key, server))) = heap.pop() {
-        taken = find(server).map(|found| (server, found));
-        if taken.is_some() {
-            break;
-        }
-        blocked.push(Reverse((key, server)));
-    }
-    heap.extend(blocked);
-    taken
 }
 
 /// Whether every window of the ring, across its end too, holds less than `w × share + limit` tickets of

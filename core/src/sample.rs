@@ -106,9 +106,13 @@ pub struct FileProfile {
     pub key: JobKey,
     /// Files of this class that the job is expected to make at a time.
     pub files_per_burst: u32,
+    /// Most of them that one process makes, one after the other.
+    pub files_per_process: u32,
+    /// Stripes of all of them together.
+    pub stripes_per_burst: u64,
     /// Bytes a file is expected to hold.
     pub expected: Bytes,
-    /// Stripes of a file's first component on targets.
+    /// Stripes of a file's first component on targets, at most.
     pub stripe_count: u32,
     /// Bytes of a stripe unit.
     pub stripe_size: u64,

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 
+use tarazu_layout::limits::STRIPES_MAX;
 use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
 
 use crate::ledger::Ledger;
@@ -21,6 +22,9 @@ pub const FULL_BELOW: f64 = 0.01;
 
 /// Health below which a target is called sick and excluded, as a share of its prior bandwidth.
 pub const SICK_BELOW: f64 = 0.25;
+
+/// Change of a target's load that a new plan is worth, as a share of its bandwidth.
+pub const MATERIAL_LOAD: f64 = 0.02;
 
 /// A judgement of a target's speed against its hardware class.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -113,6 +117,14 @@ pub enum SampleError {
         /// The target of the row.
         target: TargetId,
     },
+    /// Two rows name one target.
+    #[error("the sample of {server} has {target} twice")]
+    RepeatedTarget {
+        /// The server of the sample.
+        server: ServerId,
+        /// The target.
+        target: TargetId,
+    },
     /// The sequence number is not above the newest one.
     #[error("sample {sequence} of {server} came again or late")]
     Repeated {
@@ -158,11 +170,12 @@ impl View {
         Self { topology, targets, ledger, jobs: BTreeMap::new(), newest }
     }
 
-    /// Takes a sample in, whole or not at all.
+    /// Takes a sample in, whole or not at all. Returns whether it says anything that a plan would look
+    /// at: state, load or placed work that changed.
     ///
     /// # Errors
-    /// Unknown server, foreign target, a repeated or late sample, a senseless interval.
-    pub fn take_sample(&mut self, sample: &LoadSample, now: Time) -> Result<(), SampleError> {
+    /// Unknown server, foreign or repeated target, a repeated or late sample, a senseless interval.
+    pub fn take_sample(&mut self, sample: &LoadSample, now: Time) -> Result<bool, SampleError> {
         let server = sample.server;
         let newest = self.newest.get(server.index()).ok_or(SampleError::UnknownServer(server))?;
         let order = (sample.agent_start, sample.sequence);
@@ -178,30 +191,50 @@ impl View {
         if let Some(row) = sample.targets.iter().find(foreign) {
             return Err(SampleError::ForeignTarget { server, target: row.target });
         }
-        self.newest[server.index()] = Some(order);
-        for row in &sample.targets {
-            self.take_row(row, sample.interval_s, now);
+        let mut named: Vec<TargetId> = sample.targets.iter().map(|row| row.target).collect();
+        named.sort_unstable();
+        if let Some(pair) = named.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(SampleError::RepeatedTarget { server, target: pair[0] });
         }
-        Ok(())
+        self.newest[server.index()] = Some(order);
+        let mut material = false;
+        for row in &sample.targets {
+            material |= self.take_row(row, sample.interval_s, now);
+        }
+        Ok(material)
     }
 
-    fn take_row(&mut self, row: &TargetSample, interval_s: f64, now: Time) {
-        let own = self.ledger.attribute(row.target, row.written, now);
-        let target = &mut self.targets[row.target.index()];
-        target.flags = row.state;
-        target.free = row.free;
-        target.load = Some(Load {
+    fn take_row(&mut self, row: &TargetSample, interval_s: f64, now: Time) -> bool {
+        let before = self.targets[row.target.index()].load;
+        // What others wrote a moment ago they are taken to write still; only the rest can be placed work.
+        let others = before.map_or(0.0, |load| load.foreign_write_bps * interval_s) as u64;
+        let own = self.ledger.attribute(row.target, row.written.saturating_sub(Bytes(others)));
+        let load = Load {
             at: now,
             read_bps: row.read.0 as f64 / interval_s,
             write_bps: row.written.0 as f64 / interval_s,
             foreign_write_bps: row.written.saturating_sub(own).0 as f64 / interval_s,
+        };
+        let spec = &self.topology.targets()[row.target.index()];
+        let target = &mut self.targets[row.target.index()];
+        let load_changed = before.is_none_or(|before| {
+            let reads = (load.read_bps - before.read_bps).abs() / spec.read_bps;
+            let writes = (load.foreign_write_bps - before.foreign_write_bps).abs() / spec.write_bps;
+            reads.max(writes) > MATERIAL_LOAD
         });
+        let was_full = (target.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64;
+        let is_full = (row.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64;
+        let material = load_changed || own > Bytes::ZERO || target.flags != row.state || was_full != is_full;
+        target.flags = row.state;
+        target.free = row.free;
+        target.load = Some(load);
+        material
     }
 
     /// Books what a client placed or closed.
     pub fn take_placed(&mut self, placed: &Placed, now: Time) {
         let stripes = placed.targets.len().max(1) as u64;
-        for target in &placed.targets {
+        for target in placed.targets.iter().take(STRIPES_MAX) {
             match placed.outcome {
                 PlacedOutcome::Created { .. } => {
                     self.ledger.place(placed.job, *target, Bytes(placed.expected.0 / stripes), now);
@@ -296,14 +329,14 @@ pub(crate) mod tests {
     fn samples_are_taken_once_and_in_order() {
         let mut view = View::new(uniform(2, 2));
         let first = sample(&view, 0, 1, 500);
-        assert_eq!(view.take_sample(&first, Time(1)), Ok(()));
+        assert_eq!(view.take_sample(&first, Time(1)), Ok(true));
         let again = view.take_sample(&first, Time(2));
         assert_eq!(again, Err(SampleError::Repeated { server: ServerId(0), sequence: 1 }));
         assert_eq!(view.targets[0].load.map(|load| load.write_bps), Some(100.0));
         // A restarted agent counts from the beginning again.
         let mut restarted = first.clone();
         restarted.agent_start = Time(9);
-        assert_eq!(view.take_sample(&restarted, Time(10)), Ok(()));
+        assert_eq!(view.take_sample(&restarted, Time(10)), Ok(false), "the same load says nothing new");
         assert_eq!(view.fresh_targets(Time(10), std::time::Duration::from_secs(1)), 2);
     }
 
@@ -314,6 +347,9 @@ pub(crate) mod tests {
         bad.targets[1].target = TargetId(3);
         let before = view.targets.clone();
         assert!(matches!(view.take_sample(&bad, Time(1)), Err(SampleError::ForeignTarget { .. })));
+        let mut bad = sample(&view, 0, 1, 500);
+        bad.targets[1].target = TargetId(0);
+        assert!(matches!(view.take_sample(&bad, Time(1)), Err(SampleError::RepeatedTarget { .. })));
         let mut bad = sample(&view, 0, 1, 500);
         bad.interval_s = f64::NAN;
         assert_eq!(view.take_sample(&bad, Time(1)), Err(SampleError::Interval(ServerId(0))));
@@ -327,9 +363,21 @@ pub(crate) mod tests {
         let mut view = View::new(uniform(1, 1));
         view.ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
         let written = sample(&view, 0, 1, 500);
-        assert_eq!(view.take_sample(&written, Time(1)), Ok(()));
+        assert_eq!(view.take_sample(&written, Time(1)), Ok(true));
         assert_eq!(view.ledger.outstanding(TargetId(0)), Bytes::ZERO);
         assert_eq!(view.targets[0].load.map(|load| load.foreign_write_bps), Some(40.0));
+    }
+
+    #[test]
+    fn what_others_wrote_before_is_not_taken_for_placed_work() {
+        let mut view = View::new(uniform(1, 1));
+        let first = sample(&view, 0, 1, 500);
+        assert_eq!(view.take_sample(&first, Time(1)), Ok(true));
+        view.ledger.place(JobId(1), TargetId(0), Bytes(10_000), Time(1));
+        let second = sample(&view, 0, 2, 800);
+        assert_eq!(view.take_sample(&second, Time(2)), Ok(true));
+        assert_eq!(view.ledger.outstanding(TargetId(0)), Bytes(9_700));
+        assert_eq!(view.targets[0].load.map(|load| load.foreign_write_bps), Some(100.0));
     }
 
     #[test]

@@ -45,7 +45,7 @@ impl Shell {
     /// Starts and makes the first term durable.
     fn started() -> (Self, Vec<Effect>) {
         let mut shell = Self::new();
-        let write = write_of(&shell.step(Event::Started { stored_term: 4 }));
+        let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![] }));
         let effects = shell.step(Event::Persisted { write });
         (shell, effects)
     }
@@ -97,7 +97,7 @@ fn refusal(effects: Vec<Effect>) -> Option<Refused> {
 #[test]
 fn nothing_is_planned_before_the_term_is_durable() {
     let mut shell = Shell::new();
-    let effects = shell.step(Event::Started { stored_term: 4 });
+    let effects = shell.step(Event::Started { stored_term: 4, drained: vec![] });
     assert!(matches!(effects[..], [Effect::Persist { record: Durable::Term(5), .. }]));
     let write = write_of(&effects);
     assert!(problem_of(shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))))).is_none());
@@ -159,11 +159,91 @@ fn a_lost_solver_is_given_up_and_its_late_answer_dropped() {
     }
     shell.wait();
     let again = problem_of(shell.step(Event::Tick)).expect("stated anew");
-    let refused = refusal(shell.solved(&lost));
-    assert_eq!(refused, Some(Refused::StaleSolution { seq: lost.seq }));
+    assert!(published(shell.solved(&lost)).is_some(), "a late plan is better than none");
     assert!(published(shell.solved(&again)).is_some());
+    let late = refusal(shell.solved(&lost));
+    assert_eq!(late, Some(Refused::StaleSolution { seq: lost.seq }));
     let twice = refusal(shell.solved(&again));
     assert_eq!(twice, Some(Refused::StaleSolution { seq: again.seq }));
+}
+
+#[test]
+fn a_solver_that_is_always_late_still_publishes() {
+    let (mut shell, effects) = Shell::started();
+    let mut waiting: Vec<(Time, Problem)> = effects_to_problems(effects, shell.now);
+    let mut tables = 0;
+    for step in 1..200u64 {
+        shell.now += INTERVAL;
+        let load = sample(&topology(2, 2), 0, step, step % 7 << 30);
+        waiting.extend(effects_to_problems(shell.step(Event::Sample(load)), shell.now));
+        // Each solution takes longer than the controller is willing to wait.
+        let due =
+            waiting.iter().position(|(at, _)| shell.now.since(*at) > INTERVAL * (SOLVE_INTERVALS_MAX + 1));
+        if let Some((_, problem)) = due.map(|place| waiting.remove(place)) {
+            tables += usize::from(published(shell.solved(&problem)).is_some());
+        }
+    }
+    assert!(tables > 10, "{tables} tables in 200 intervals");
+}
+
+fn effects_to_problems(effects: Vec<Effect>, now: Time) -> Vec<(Time, Problem)> {
+    problem_of(effects).into_iter().map(|problem| (now, problem)).collect()
+}
+
+#[test]
+fn a_plan_without_news_is_confirmed_every_interval_and_made_anew_when_agents_fall_silent() {
+    let (mut shell, effects) = Shell::started();
+    let problem = problem_of(effects).expect("a plan");
+    shell.solved(&problem);
+    let quiet = |sequence: u64, server: u32| Event::Sample(sample(&topology(2, 2), server, sequence, 0));
+    let mut confirmed = 0;
+    let mut plans = 0;
+    for step in 1..10 {
+        shell.wait();
+        for server in 0..2 {
+            let effects = shell.step(quiet(step, server));
+            confirmed += effects.iter().filter(|effect| matches!(effect, Effect::Confirm(_))).count();
+            if let Some(problem) = problem_of(effects) {
+                shell.solved(&problem);
+                plans += 1;
+            }
+        }
+    }
+    assert!(plans <= 2, "{plans} plans although nothing happened");
+    assert!(confirmed >= 7, "{confirmed} confirmations in 9 intervals");
+    // Now nobody reports any more.
+    for _ in 0..4 {
+        shell.wait();
+        if let Some(problem) = problem_of(shell.step(Event::Tick)) {
+            let plan = published(shell.solved(&problem)).expect("a table").plan.clone();
+            assert!(plan.steady_only);
+            return;
+        }
+    }
+    panic!("silence must lead to a plan that says so");
+}
+
+#[test]
+fn an_impossible_term_is_refused_and_one_before_the_start_waits() {
+    let mut shell = Shell::new();
+    assert!(shell.step(Event::SawTerm(50)).is_empty(), "nothing is known before the start");
+    shell.step(Event::Started { stored_term: 100, drained: vec![TargetId(2)] });
+    assert!(shell.control.view().targets[2].drained, "a drain survives a restart");
+    let refused = refusal(shell.step(Event::SawTerm(u64::MAX)));
+    assert_eq!(refused, Some(Refused::ImpossibleTerm { seen: u64::MAX, known: 101 }));
+    let effects = shell.step(Event::SawTerm(103));
+    assert!(matches!(effects[..], [Effect::Persist { record: Durable::Term(104), .. }]));
+}
+
+#[test]
+fn drains_may_become_durable_in_any_order() {
+    let (mut shell, _) = Shell::started();
+    let target = TargetId(1);
+    let out = write_of(&shell.step(Event::Drain { target, drained: true }));
+    let back = write_of(&shell.step(Event::Drain { target, drained: false }));
+    shell.step(Event::Persisted { write: back });
+    shell.step(Event::Persisted { write: out });
+    assert!(!shell.control.view().targets[1].drained, "the newest word counts");
 }
 
 #[test]

@@ -140,6 +140,30 @@ fn tiny_files_are_not_worth_a_layout() {
 }
 
 #[test]
+fn every_file_of_a_process_costs_its_layout() {
+    let mut view = quiet_view(7, 5, NOW);
+    view.targets[3].health = Health { read: 0.05, write: 0.05 };
+    let mut start = job(1, 1000, Bytes::mib(4));
+    view.take_job_start(start.clone());
+    assert!(plan(&view, None).jobs[0].worthwhile, "a thousand processes with one file each");
+    start.files[0].files_per_process = 1000;
+    view.take_job_start(start);
+    assert!(!plan(&view, None).jobs[0].worthwhile, "one process with a thousand files");
+}
+
+#[test]
+fn placed_files_are_no_demand_any_more() {
+    let mut view = quiet_view(7, 5, NOW);
+    view.take_job_start(job(1, 10, Bytes::gib(2)));
+    let class = usize::from(class_of(Bytes::gib(2)));
+    assert_eq!(Demand::of_running_jobs(&view).classes[class].stripes, 10);
+    view.ledger.place(JobId(1), TargetId(0), Bytes::gib(8), NOW);
+    assert_eq!(Demand::of_running_jobs(&view).classes[class].stripes, 6);
+    view.ledger.place(JobId(1), TargetId(1), Bytes::gib(100), NOW);
+    assert_eq!(Demand::of_running_jobs(&view).classes[class].stripes, 0);
+}
+
+#[test]
 fn without_fresh_samples_only_the_steady_ring_counts() {
     let view = quiet_view(2, 2, NOW);
     let late = TarazuPlanner { now: NOW + Duration::from_secs(60), ..planner() };

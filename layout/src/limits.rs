@@ -6,8 +6,9 @@ pub const STRIPES_MAX: usize = 2000;
 /// Components of one layout. Ours: real layouts have fewer than ten; a reader of foreign bytes needs a bound.
 pub const COMPONENTS_MAX: usize = 64;
 
-/// Targets of one file system. Tickets of the table are 16 bits wide, and the largest systems have about 4,000.
-pub const TARGETS_MAX: usize = 16_384;
+/// Targets of one file system. The largest systems have about 4,000; twice that still fits a table with one
+/// ring for each of four classes, a steady one and all its jobs.
+pub const TARGETS_MAX: usize = 8192;
 
 /// Characters of a pool name (`LOV_MAXPOOLNAME`).
 pub const POOL_NAME_MAX: usize = 15;

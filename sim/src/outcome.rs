@@ -19,9 +19,9 @@ pub enum Metric {
     StretchP99,
     /// From the first operation's begin to the last one's end, seconds.
     Makespan,
-    /// Bytes read over the wall time in which at least one read was in progress, MiB/s.
+    /// Bytes read from targets over the wall time in which at least one read was in progress, MiB/s.
     ReadBandwidth,
-    /// Bytes written over the wall time in which at least one write was in progress, MiB/s.
+    /// Bytes written to targets over the wall time in which at least one write was in progress, MiB/s.
     WriteBandwidth,
     /// Coefficient of variation over targets of the bytes in flight, mean over busy moments.
     InFlightCov,
@@ -108,8 +108,13 @@ pub struct Outcome {
     pub files_made: u64,
     /// Of those, files whose targets the policy chose before the file system.
     pub files_steered: u64,
-    /// Bytes written.
+    /// Bytes read from targets.
+    pub read_bytes: u64,
+    /// Bytes written to targets.
     pub written_bytes: u64,
+    /// Bytes read or written that lie on no target and so took no time: data on the metadata target,
+    /// ranges that nobody had written.
+    pub off_target_bytes: u64,
     /// Of those, bytes on stripes that the policy chose.
     pub steered_bytes: u64,
     /// Files left to the file system, by reason.

@@ -18,10 +18,6 @@ use tarazu_table::{FsIdentity, Published, Reason, Stamp, Table};
 
 use crate::system::System;
 
-/// Tables kept for nodes that have not the newest yet. Fan-out takes less than an interval, so two
-/// would do; more cost nothing.
-const TABLES_KEPT: usize = 8;
-
 /// All simulated hosts boot once.
 pub(crate) const BOOT_HASH: u64 = 1;
 
@@ -38,6 +34,8 @@ pub(crate) struct Delivery {
 #[derive(Clone, Debug)]
 struct Fanned {
     left: Time,
+    /// When the controller last confirmed it, and the time before: the newest may still be under way.
+    confirmed: [Time; 2],
     publication: Arc<Publication>,
     checksum: u32,
 }
@@ -104,7 +102,7 @@ impl Plane {
             plans: 0,
             refused: 0,
         };
-        plane.deliver(Time::ZERO, Event::Started { stored_term: 0 });
+        plane.deliver(Time::ZERO, Event::Started { stored_term: 0, drained: Vec::new() });
         plane
     }
 
@@ -135,6 +133,11 @@ impl Plane {
                         self.plans += 1;
                         self.fan_out(now, publication);
                     }
+                    Effect::Confirm(_) => {
+                        if let Some(newest) = self.tables.last_mut() {
+                            newest.confirmed = [newest.confirmed[1], now];
+                        }
+                    }
                     Effect::Refused(_) => self.refused += 1,
                 }
             }
@@ -147,8 +150,10 @@ impl Plane {
             self.refused += 1;
             return;
         };
-        self.tables.push(Fanned { left: now, publication, checksum });
-        let surplus = self.tables.len().saturating_sub(TABLES_KEPT);
+        self.tables.push(Fanned { left: now, confirmed: [now; 2], publication, checksum });
+        // What is older than a table that has reached the slowest node serves nobody any more.
+        let slowest = self.publish_delay + self.lag.iter().copied().max().unwrap_or_default();
+        let surplus = self.tables.iter().rposition(|table| table.left + slowest <= now).unwrap_or(0);
         self.tables.drain(..surplus);
     }
 
@@ -186,6 +191,8 @@ impl Plane {
         let arrived = |table: &&Fanned| table.left + delay <= now;
         let newest = self.tables.iter().rev().find(arrived).ok_or(Reason::NoTable)?;
         let table = Table::reopen(&newest.publication.table, newest.checksum).map_err(|_| Reason::Refused)?;
-        Ok(Published { stamp: Stamp { boot_hash: BOOT_HASH, received: newest.left + delay }, table })
+        let word = newest.confirmed.iter().rev().find(|word| **word + delay <= now);
+        let received = word.copied().unwrap_or(newest.left) + delay;
+        Ok(Published { stamp: Stamp { boot_hash: BOOT_HASH, received }, table })
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use tarazu_core::sample::{FileProfile, JobStart};
 use tarazu_layout::{Bytes, Time, hash};
 use tarazu_table::{FileClass, JobName};
-use tarazu_workload::{Action, FileId, Job, Workload};
+use tarazu_workload::{Action, FileId, Job, RankId, Workload};
 
 use crate::replay::FileState;
 use crate::scenario::{Forecast, Scenario};
@@ -28,7 +28,9 @@ pub(crate) struct Profiles {
 #[derive(Default)]
 struct Class {
     sizes: Vec<u64>,
-    made_at: Vec<Time>,
+    /// When each was made, by the rank that was first to make it.
+    made_at: BTreeMap<RankId, Vec<Time>>,
+    stripes: u64,
     stripe_count: u32,
     stripe_size: u64,
 }
@@ -61,19 +63,22 @@ impl Profiles {
         made: &mut [bool],
     ) -> BTreeMap<FileClass, Class> {
         let mut written = BTreeMap::<FileId, u64>::new();
-        let mut made_at = BTreeMap::<FileId, Time>::new();
-        for op in job.ranks.iter().flat_map(|rank| &rank.ops) {
-            match op.action {
-                Action::Write { file, bytes, .. } => *written.entry(file).or_default() += bytes,
-                Action::Create { file } if !workload.files[file.0 as usize].exists => {
-                    let at = made_at.entry(file).or_insert(op.start);
-                    *at = (*at).min(op.start);
+        let mut made_at = BTreeMap::<FileId, (Time, RankId)>::new();
+        for (number, rank) in job.ranks.iter().enumerate() {
+            for op in &rank.ops {
+                match op.action {
+                    Action::Write { file, bytes, .. } => *written.entry(file).or_default() += bytes,
+                    Action::Create { file } if !workload.files[file.0 as usize].exists => {
+                        let this = (op.start, RankId(number as u32));
+                        let first = made_at.entry(file).or_insert(this);
+                        *first = (*first).min(this);
+                    }
+                    _ => {}
                 }
-                _ => {}
             }
         }
         let mut classes = BTreeMap::<FileClass, Class>::new();
-        for (file, at) in made_at {
+        for (file, (at, rank)) in made_at {
             let place = file.0 as usize;
             if std::mem::replace(&mut made[place], true) {
                 continue;
@@ -86,10 +91,11 @@ impl Profiles {
             if let Some(first) = state.layout.first_on_targets() {
                 let component = &state.layout.components[first];
                 class.stripe_count = class.stripe_count.max(component.stripe_count);
+                class.stripes += u64::from(component.stripe_count);
                 class.stripe_size = component.stripe_size;
             }
             class.sizes.push(size);
-            class.made_at.push(at);
+            class.made_at.entry(rank).or_default().push(at);
         }
         classes
     }
@@ -106,10 +112,15 @@ impl Profiles {
 }
 
 fn profile(job: &Job, class: FileClass, files: Class) -> FileProfile {
-    let mean = files.sizes.iter().sum::<u64>() / files.sizes.len().max(1) as u64;
+    let count = files.sizes.len().max(1) as u64;
+    let mean = files.sizes.iter().sum::<u64>() / count;
+    let files_per_burst = largest_burst(files.made_at.values().flatten().copied().collect());
+    let of_one = files.made_at.into_values().map(largest_burst);
     FileProfile {
         key: job_name(job, class).exact(),
-        files_per_burst: largest_burst(files.made_at),
+        files_per_burst,
+        files_per_process: of_one.max().unwrap_or(0),
+        stripes_per_burst: (u64::from(files_per_burst) * files.stripes).div_ceil(count),
         expected: Bytes(mean),
         stripe_count: files.stripe_count,
         stripe_size: files.stripe_size,

@@ -7,6 +7,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use tarazu_core::topology::{ServerSpec, TargetSpec, Topology, TopologyError};
+use tarazu_layout::limits::STRIPES_MAX;
 use tarazu_layout::{Bytes, OstIndex, ServerId};
 
 /// The system that is used when nobody names one.
@@ -52,7 +53,6 @@ struct TargetsFile {
 #[allow(non_snake_case, reason = "units stand last in the names of the file")]
 struct NodesFile {
     nic_MiBps: f64,
-    ranks_each: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -91,8 +91,6 @@ pub struct System {
     pub topology: Topology,
     /// Bandwidth of a node's network interface, bytes/s.
     pub nic_bps: f64,
-    /// Ranks on one node of generated jobs.
-    pub ranks_per_node: u32,
     /// Share of every target's capacity that is used before the run.
     pub filled: f64,
     /// An open, or a create with the inherited layout, seconds.
@@ -241,64 +239,62 @@ fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
     Ok(())
 }
 
+#[allow(non_snake_case, reason = "units stand last in the names of the file")]
 fn check(file: &SystemFile, origin: &str) -> Result<(), SystemError> {
-    const POSITIVE: &str = "a number above 0";
-    const NOT_NEGATIVE: &str = "a number from 0";
-    let positive = |value: f64| value.is_finite() && value > 0.0;
-    let not_negative = |value: f64| value.is_finite() && value >= 0.0;
-    let control = &file.control;
+    const RATE: &str = "a number of MiB/s from 0.001 to 1e9";
+    const MILLISECONDS: &str = "a number of ms from 0 to 86400000 (a day)";
+    let rate = |key, value: f64| (key, value, (1e-3..=1e9).contains(&value), RATE);
+    let time = |key, value: f64| (key, value, (0.0..=86.4e6).contains(&value), MILLISECONDS);
+    let (targets, striping, control) = (&file.targets, &file.striping, &file.control);
+    let stripes = f64::from(striping.default_count);
+    let size_KiB = striping.default_size_KiB;
     let rules: [(&'static str, f64, bool, &'static str); 16] = [
-        ("servers.link_MiBps", file.servers.link_MiBps, positive(file.servers.link_MiBps), POSITIVE),
-        ("targets.write_MiBps", file.targets.write_MiBps, positive(file.targets.write_MiBps), POSITIVE),
-        ("targets.read_MiBps", file.targets.read_MiBps, positive(file.targets.read_MiBps), POSITIVE),
+        rate("servers.link_MiBps", file.servers.link_MiBps),
+        rate("targets.write_MiBps", targets.write_MiBps),
+        rate("targets.read_MiBps", targets.read_MiBps),
+        rate("nodes.nic_MiBps", file.nodes.nic_MiBps),
         (
-            "targets.filled",
-            file.targets.filled,
-            (0.0..1.0).contains(&file.targets.filled),
-            "from 0 to below 1",
+            "targets.read_MiBps",
+            targets.read_MiBps,
+            (1e-3..=1e3).contains(&(targets.read_MiBps / targets.write_MiBps)),
+            "within a factor of 1000 of targets.write_MiBps",
         ),
-        ("targets.capacity_GiB", file.targets.capacity_GiB as f64, file.targets.capacity_GiB > 0, POSITIVE),
-        ("nodes.nic_MiBps", file.nodes.nic_MiBps, positive(file.nodes.nic_MiBps), POSITIVE),
-        ("nodes.ranks_each", f64::from(file.nodes.ranks_each), file.nodes.ranks_each > 0, POSITIVE),
-        ("metadata.open_ms", file.metadata.open_ms, not_negative(file.metadata.open_ms), NOT_NEGATIVE),
-        ("metadata.layout_ms", file.metadata.layout_ms, not_negative(file.metadata.layout_ms), NOT_NEGATIVE),
+        ("targets.filled", targets.filled, (0.0..1.0).contains(&targets.filled), "from 0 to below 1"),
+        (
+            "targets.capacity_GiB",
+            targets.capacity_GiB as f64,
+            (1..=1 << 30).contains(&targets.capacity_GiB),
+            "from 1 to 2^30",
+        ),
+        time("metadata.open_ms", file.metadata.open_ms),
+        time("metadata.layout_ms", file.metadata.layout_ms),
         (
             "striping.default_count",
-            f64::from(file.striping.default_count),
-            file.striping.default_count > 0,
-            POSITIVE,
+            stripes,
+            (1.0..=STRIPES_MAX as f64).contains(&stripes),
+            "a number from 1 to 2000",
         ),
         (
             "striping.default_size_KiB",
-            file.striping.default_size_KiB as f64,
-            file.striping.default_size_KiB > 0 && file.striping.default_size_KiB.is_multiple_of(64),
-            "a multiple of 64 above 0",
+            size_KiB as f64,
+            size_KiB > 0 && size_KiB.is_multiple_of(64) && size_KiB < 4 << 20,
+            "a multiple of 64 above 0 and below 4 GiB",
         ),
         (
             "control.interval_s",
             control.interval_s,
-            control.interval_s.is_finite() && control.interval_s >= 1.0,
-            "a number from 1",
+            (1.0..=300.0).contains(&control.interval_s),
+            "a number of seconds from 1 to 300",
         ),
+        time("control.report_delay_ms", control.report_delay_ms),
+        time("control.publish_delay_ms", control.publish_delay_ms),
+        time("control.publish_jitter_ms", control.publish_jitter_ms),
         (
-            "control.report_delay_ms",
-            control.report_delay_ms,
-            not_negative(control.report_delay_ms),
-            NOT_NEGATIVE,
+            "control.launch_s",
+            control.launch_s,
+            (0.0..=86_400.0).contains(&control.launch_s),
+            "a number of seconds from 0 to 86400",
         ),
-        (
-            "control.publish_delay_ms",
-            control.publish_delay_ms,
-            not_negative(control.publish_delay_ms),
-            NOT_NEGATIVE,
-        ),
-        (
-            "control.publish_jitter_ms",
-            control.publish_jitter_ms,
-            not_negative(control.publish_jitter_ms),
-            NOT_NEGATIVE,
-        ),
-        ("control.launch_s", control.launch_s, not_negative(control.launch_s), NOT_NEGATIVE),
     ];
     let broken = rules.into_iter().find(|(_, _, holds, _)| !holds);
     broken.map_or(Ok(()), |(key, value, _, range)| {
@@ -327,7 +323,6 @@ fn resolve(file: SystemFile) -> Result<System, TopologyError> {
         description: file.description,
         topology,
         nic_bps: file.nodes.nic_MiBps * MIB,
-        ranks_per_node: file.nodes.ranks_each,
         filled: file.targets.filled,
         open_s: file.metadata.open_ms / 1e3,
         layout_s: file.metadata.layout_ms / 1e3,
@@ -377,5 +372,10 @@ mod tests {
         assert!(refuse("count = 7", "count = 4000000000").contains("no possible file system"));
         assert!(refuse("open_ms", "opne_ms").contains("line"));
         assert!(refuse("interval_s = 5.0", "interval_s = nan").contains("control.interval_s"));
+        assert!(refuse("interval_s = 5.0", "interval_s = 1e30").contains("control.interval_s"));
+        assert!(refuse("launch_s = 10.0", "launch_s = 1e300").contains("control.launch_s"));
+        assert!(refuse("open_ms = 0.5", "open_ms = inf").contains("metadata.open_ms"));
+        assert!(refuse("read_MiBps = 600.0", "read_MiBps = 0.0001").contains("targets.read_MiBps"));
+        assert!(refuse("size_KiB = 4096", "size_KiB = 18014398509481984").contains("default_size_KiB"));
     }
 }

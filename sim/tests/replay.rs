@@ -232,3 +232,58 @@ fn the_sick_target_is_avoided_once_it_is_known() {
     assert!(makespan(Policy::Tarazu, &told) < 2.01);
     assert!(makespan(Policy::TarazuCentral, &told) < 2.01);
 }
+
+#[test]
+fn a_month_without_io_is_passed_over() {
+    let month_s = 30.0 * 86_400.0;
+    let ops = vec![create(0), write(0, 0, 100 * MIB), op(month_s, write(0, 0, 100 * MIB).action)];
+    let workload = Workload { jobs: vec![job(vec![ops])], files: files(1) };
+    let outcome = run(&workload, &system(&[]), &scenario(), Policy::Tarazu, 1).expect("a run");
+    close(&outcome, Metric::Makespan, month_s + 2.0);
+    assert!(outcome.plans < 100, "{} plans", outcome.plans);
+}
+
+#[test]
+fn a_run_without_end_is_an_error() {
+    let ops = vec![create(0), write(0, 0, 1 << 60)];
+    let workload = Workload { jobs: vec![job(vec![ops])], files: files(1) };
+    let slow = system(&["targets.write_MiBps=0.01", "targets.read_MiBps=0.01"]);
+    let error = run(&workload, &slow, &scenario(), Policy::LustreRr, 1).expect_err("too long");
+    assert!(error.to_string().contains("simulated seconds"), "{error}");
+}
+
+#[test]
+fn a_file_written_without_a_create_is_the_file_systems() {
+    let workload = Workload { jobs: vec![job(vec![vec![write(0, 0, 100 * MIB)]])], files: files(1) };
+    let outcome = run(&workload, &system(&[]), &scenario(), Policy::Tarazu, 1).expect("a run");
+    assert_eq!((outcome.files_made, outcome.files_steered), (1, 0));
+    assert_eq!(outcome.refusals.into_iter().collect::<Vec<_>>(), [("create_unseen", 1)]);
+}
+
+#[test]
+fn bytes_on_no_target_take_no_time_and_count_in_no_bandwidth() {
+    let ops = vec![create(0), write(0, 0, 100 * MIB), read(1, 500 * MIB)];
+    let workload = Workload { jobs: vec![job(vec![ops])], files: files(2) };
+    let outcome = outcome(&workload, &system(&[]), &scenario());
+    close(&outcome, Metric::WriteBandwidth, 100.0);
+    assert_eq!(outcome.value(Metric::ReadBandwidth), None);
+    assert_eq!((outcome.read_bytes, outcome.off_target_bytes), (0, 500 * MIB));
+}
+
+#[test]
+fn stretch_shows_what_a_layout_costs() {
+    let workload = Workload { jobs: vec![job(vec![vec![create(0)]])], files: files(1) };
+    let system = system(&["metadata.open_ms=100", "metadata.layout_ms=50"]);
+    let steered = run(&workload, &system, &scenario(), Policy::TarazuCentral, 1).expect("a run");
+    close(&steered, Metric::StretchP50, 1.5);
+}
+
+#[test]
+fn a_striping_that_loses_a_target_is_not_steered() {
+    let ops = vec![op(60.0, create(0).action), write(0, 0, 400 * MIB)];
+    let workload = Workload { jobs: vec![job(vec![ops])], files: files(1) };
+    let sick = Some("1:0.05".parse::<Sick>().expect("a target"));
+    let wide = Scenario { sick, striping: Striping::Count(4), ..scenario() };
+    let outcome = run(&workload, &system(&[]), &wide, Policy::Tarazu, 1).expect("a run");
+    assert_eq!(outcome.refusals.into_iter().collect::<Vec<_>>(), [("too_few_targets", 1)]);
+}

@@ -1,13 +1,15 @@
 //! `tarazu sim flows`: finish times of given transfers on a given platform. Reads no clock and decides nothing; the
 //! files and the run belong to `tarazu_sim::flows`.
 
-use std::io::{BufWriter, Write};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::ValueEnum;
 use tarazu_sim::flows::{Transfers, finish_times_s, read_platform, read_transfers};
+
+use super::output::{self, CANNOT_WRITE};
 
 /// The schema of the JSON printed here.
 const SCHEMA: &str = "tarazu.flows/1";
@@ -33,16 +35,14 @@ pub(crate) fn run(args: &FlowsArgs) -> anyhow::Result<ExitCode> {
     let network = read_platform(&args.platform)?;
     let transfers = read_transfers(&args.transfers, &network)?;
     let finish_s = finish_times_s(network, &transfers)?;
-    let mut out = BufWriter::new(std::io::stdout().lock());
+    let mut out = output::Output::open();
     let written = match args.output {
         Output::Csv => write_csv(&mut out, &transfers, &finish_s),
         Output::Json => write_json(&mut out, &transfers, &finish_s),
     };
-    match written.and_then(|()| out.flush()) {
-        // Whoever reads may stop early (`| head`); that is not a failure of ours.
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(ExitCode::SUCCESS),
-        other => other.context("cannot write the result to standard output").map(|()| ExitCode::SUCCESS),
-    }
+    written.context(CANNOT_WRITE)?;
+    out.finish()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn write_csv(out: &mut impl Write, transfers: &Transfers, finish_s: &[f64]) -> std::io::Result<()> {

@@ -2,8 +2,11 @@
 //! messages on standard error.
 
 mod flows;
+mod logs;
+mod output;
 mod sim;
 mod trace;
+mod words;
 
 use std::process::ExitCode;
 
@@ -53,7 +56,7 @@ pub(crate) fn run() -> ExitCode {
         Tool::Trace(args) => trace::run(&args),
     };
     outcome.unwrap_or_else(|error| {
-        eprintln!("tarazu: {error:#}");
+        output::message(format_args!("{error:#}"));
         ExitCode::from(EXIT_FAILURE)
     })
 }

@@ -3,13 +3,18 @@
 mod input;
 mod text;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Context, Result};
-use tarazu_sim::experiment::{Plan, experiment};
+use anyhow::{Context, Result, ensure};
+use tarazu_sim::experiment::{Plan, SEEDS_MAX, experiment};
 use tarazu_sim::report::{Report, Subject, write_csv};
 use tarazu_sim::{Background, Forecast, Policy, Scenario, Sick, Striping, System, Timing};
+
+use super::logs::{self, LogArgs};
+use super::output::{self, CANNOT_WRITE, note};
+use super::words::{whole, whole_u32};
 
 /// Options of `tarazu sim`.
 #[derive(Debug, clap::Args)]
@@ -17,6 +22,9 @@ pub(crate) struct ReplayArgs {
     /// Darshan logs (*.darshan) and workload files (*.csv); without any, a bundled Darshan log
     #[arg(value_name = "TRACE")]
     traces: Vec<PathBuf>,
+
+    #[command(flatten)]
+    select: LogArgs,
 
     /// Add a generated workload, such as ior:nodes=16,ranks=8,block=64MiB (repeatable; see --list-generators)
     #[arg(long, value_name = "SPEC")]
@@ -38,13 +46,13 @@ pub(crate) struct ReplayArgs {
     #[arg(
         long,
         value_name = "A,B",
-        value_delimiter = ',',
-        default_value = "lustre-rr,random,tarazu,tarazu-central"
+        default_value = "lustre-rr,random,tarazu,tarazu-central",
+        value_parser = parse_policies
     )]
-    policy: Vec<Policy>,
+    policy: Policies,
 
     /// Seeds 1 to N: start times, allocator restarts, background and delays, alike for all policies
-    #[arg(long, value_name = "N", default_value_t = 10)]
+    #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = |text: &str| whole(text, 1, SEEDS_MAX))]
     seeds: u64,
 
     /// Stripes of every file: as-logged, or count=K
@@ -56,11 +64,11 @@ pub(crate) struct ReplayArgs {
     background: Background,
 
     /// A slow target from the start of the run: TARGET (a twentieth of its speed) or TARGET:SPEED
-    #[arg(long, value_name = "TARGET[:SPEED]")]
+    #[arg(long, value_name = "TARGET[:SPEED]", allow_negative_numbers = true)]
     sick: Option<Sick>,
 
     /// Reporting intervals after which the controller is told of the slow target; "never" for not at all
-    #[arg(long, value_name = "N", default_value = "3", value_parser = parse_intervals)]
+    #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true, value_parser = parse_intervals)]
     sick_known_after: KnownAfter,
 
     /// What the controller knows of a job before it writes: perfect (from the workload itself) or none
@@ -72,28 +80,28 @@ pub(crate) struct ReplayArgs {
     open_loop: bool,
 
     /// Delay each job's start by a draw from 0 to S seconds
-    #[arg(long, value_name = "S", default_value_t = 5.0, value_parser = parse_seconds)]
+    #[arg(long, value_name = "S", default_value_t = 5.0, allow_negative_numbers = true, value_parser = parse_seconds)]
     start_jitter: f64,
 
     /// Run the workload N times at once, each copy on nodes and files of its own
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, allow_negative_numbers = true, value_parser = |text: &str| whole_u32(text, 1, u32::MAX))]
     copies: u32,
 
     /// Start the copies over S seconds
-    #[arg(long, value_name = "S", default_value_t = 0.0, value_parser = parse_seconds)]
+    #[arg(long, value_name = "S", default_value_t = 0.0, allow_negative_numbers = true, value_parser = parse_seconds)]
     stagger: f64,
 
     /// Multiply all sizes and offsets by K
-    #[arg(long, value_name = "K", default_value_t = 1)]
+    #[arg(long, value_name = "K", default_value_t = 1, allow_negative_numbers = true, value_parser = |text: &str| whole(text, 1, u64::MAX))]
     scale_bytes: u64,
 
     /// Seed of generated workloads and of the copies' start times
-    #[arg(long, value_name = "SEED", default_value_t = 1)]
+    #[arg(long, value_name = "SEED", default_value_t = 1, allow_negative_numbers = true, value_parser = |text: &str| whole(text, 0, u64::MAX))]
     workload_seed: u64,
 
     /// Threads to use, 0 for one a core; results do not depend on it
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    threads: usize,
+    #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = |text: &str| whole_u32(text, 0, THREADS_MAX))]
+    threads: u32,
 
     /// Form of the results
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -108,6 +116,25 @@ enum Output {
     Json,
     /// One row per policy, seed and metric
     Csv,
+}
+
+/// Threads of one experiment: more than any machine has cores, and far fewer than one may start.
+const THREADS_MAX: u32 = 1024;
+
+/// The policies in order; a type of its own, so that the list is judged as a whole.
+#[derive(Clone, Debug)]
+struct Policies(Vec<Policy>);
+
+fn parse_policies(text: &str) -> Result<Policies, String> {
+    let mut policies: Vec<Policy> = Vec::new();
+    for word in text.split(',') {
+        let policy = word.trim().parse().map_err(|error| format!("{error}"))?;
+        if policies.contains(&policy) {
+            return Err(format!("{policy} is named twice"));
+        }
+        policies.push(policy);
+    }
+    Ok(Policies(policies))
 }
 
 /// When the controller learns of a slow target; a type of its own, as clap treats `Option` specially.
@@ -141,17 +168,18 @@ fn parse_seconds(text: &str) -> Result<f64, String> {
 
 pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
     if args.list_generators {
-        println!("{}", tarazu_workload::generate::KINDS);
+        output::Output::print(&format!("{}\n", tarazu_workload::generate::KINDS))?;
         return Ok(ExitCode::SUCCESS);
     }
     let system = system(args)?;
-    let input = input::read(args)?;
     let scenario = scenario(args);
-    if args.output == Output::Text {
-        input.notes.iter().for_each(|note| eprintln!("note: {note}"));
+    check_sick(&scenario, &system)?;
+    let input = input::read(args)?;
+    if args.output != Output::Json {
+        input.notes.iter().for_each(note);
     }
-    let plan = Plan { policies: &args.policy, seeds: args.seeds, threads: args.threads };
-    let results = experiment(&input.workload, &system, &scenario, &plan)?;
+    logs::ensure_something_left(&input.workload, input.left_out_bytes)?;
+    let results = experiment(&input.workload, &system, &scenario, &plan(args))?;
     let subject = Subject {
         source: &input.source,
         notes: &input.notes,
@@ -159,16 +187,39 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         system: &system,
         scenario: &scenario,
     };
-    let stdout = std::io::stdout().lock();
+    let mut out = output::Output::open();
     match args.output {
-        Output::Text => text::show(&subject, &results),
+        Output::Text => out.put(&text::show(&subject, &results, text::width()))?,
         Output::Json => {
-            serde_json::to_writer_pretty(stdout, &Report::new(&subject, &results))?;
-            println!();
+            serde_json::to_writer_pretty(&mut out, &Report::new(&subject, &results)).context(CANNOT_WRITE)?;
+            writeln!(out).context(CANNOT_WRITE)?;
         }
-        Output::Csv => write_csv(&results, stdout)?,
+        Output::Csv => write_csv(&results, &mut out).context(CANNOT_WRITE)?,
     }
+    out.finish()?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn plan(args: &ReplayArgs) -> Plan<'_> {
+    let policies = &args.policy.0;
+    // More threads than runs would have nothing to do.
+    let runs = args.seeds.saturating_mul(policies.len() as u64);
+    let threads = u64::from(args.threads).min(runs) as usize;
+    Plan { policies, seeds: args.seeds, threads }
+}
+
+/// Before traces are read, which may take long.
+fn check_sick(scenario: &Scenario, system: &System) -> Result<()> {
+    let Some(sick) = scenario.sick else { return Ok(()) };
+    let targets = system.topology.targets().len();
+    ensure!(
+        sick.target.index() < targets,
+        "--sick {}: the system {} has targets 0 to {} only",
+        sick.target.0,
+        system.name,
+        targets.saturating_sub(1)
+    );
+    Ok(())
 }
 
 fn system(args: &ReplayArgs) -> Result<System> {

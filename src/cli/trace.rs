@@ -7,13 +7,17 @@ mod json;
 mod text;
 
 use std::fs::File;
-use std::io::{BufWriter, ErrorKind, Write};
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use tarazu_workload::csv_format;
-use tarazu_workload::darshan::{ConvertOptions, DarshanError, Log, Mounts, RANKS_PER_NODE, to_workload};
+use tarazu_workload::darshan::{DarshanError, Log};
+
+use super::logs::{self, LogArgs};
+use super::output::{self, message, note};
+use super::words::counted;
 
 /// Logs that are read side by side, so that showing thousands needs the memory of these only.
 const LOGS_AT_ONCE: usize = 32;
@@ -56,22 +60,8 @@ struct ConvertArgs {
     /// Where the CSV is written, - for standard output
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
-    /// Files to keep: those on Lustre if the log has any, all, or those on any parallel file system
-    #[arg(long, value_enum, default_value_t = Keep::Auto)]
-    mounts: Keep,
-    /// Keep only files under this folder; may be repeated
-    #[arg(long, value_name = "FOLDER", conflicts_with = "mounts")]
-    under: Vec<String>,
-    /// Ranks on a node where the log has no host names
-    #[arg(long, value_name = "COUNT", default_value_t = RANKS_PER_NODE, value_parser = clap::value_parser!(u32).range(1..))]
-    ranks_per_node: u32,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-enum Keep {
-    Auto,
-    All,
-    Parallel,
+    #[command(flatten)]
+    select: LogArgs,
 }
 
 pub(crate) fn run(args: &TraceArgs) -> anyhow::Result<ExitCode> {
@@ -85,7 +75,7 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
     let mut whole = true;
     let mut shown = String::new();
     let mut entries = 0u64;
-    let mut out = std::io::stdout().lock();
+    let mut out = output::Output::open();
     for paths in args.logs.chunks(LOGS_AT_ONCE) {
         for outcome in Log::open_all(paths) {
             let log = match outcome {
@@ -107,25 +97,19 @@ fn show(args: &ShowArgs) -> anyhow::Result<ExitCode> {
             }
             entries += 1;
         }
-        if !print(&mut out, &shown)? {
+        out.put(&shown)?;
+        // Nobody reads any more, as after `| head`: the remaining logs need not be opened.
+        if !out.hand_over()? {
             return Ok(ExitCode::SUCCESS);
         }
         shown.clear();
     }
     if args.output == Output::Json {
         let opening = if entries == 0 { json::OPENING } else { "" };
-        print(&mut out, &format!("{opening}{}", json::CLOSING))?;
+        out.put(&format!("{opening}{}", json::CLOSING))?;
     }
+    out.finish()?;
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Writes; `false` where the reader has gone, as `head` does.
-fn print(out: &mut impl Write, text: &str) -> anyhow::Result<bool> {
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(false),
-        Err(error) => Err(error).context("cannot write to standard output"),
-    }
 }
 
 fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
@@ -144,19 +128,13 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
         }
     }
     anyhow::ensure!(!logs.is_empty(), "no log could be read, so nothing was written");
-    let mounts = match args.mounts {
-        _ if !args.under.is_empty() => Mounts::Prefixes(args.under.clone()),
-        Keep::Auto => Mounts::Auto,
-        Keep::All => Mounts::All,
-        Keep::Parallel => Mounts::Parallel,
-    };
-    let options = ConvertOptions { ranks_per_node: args.ranks_per_node, mounts };
-    let converted = to_workload(&logs.iter().collect::<Vec<_>>(), &options)?;
-    for note in &converted.notes {
-        eprintln!("tarazu: note: {note}");
-    }
+    let converted = logs::convert(&logs, &args.select)?;
+    converted.notes.iter().for_each(note);
+    logs::ensure_something_left(&converted.workload, Some(converted.left_out_bytes))?;
     if args.out == Path::new("-") {
-        csv_format::write(&converted.workload, std::io::stdout().lock())?;
+        let mut out = output::Output::open();
+        csv_format::write(&converted.workload, &mut out)?;
+        out.finish()?;
     } else {
         let name = args.out.display();
         let file = File::create(&args.out).with_context(|| format!("cannot create {name}"))?;
@@ -165,22 +143,23 @@ fn convert(args: &ConvertArgs) -> anyhow::Result<ExitCode> {
         file.flush().with_context(|| format!("cannot write {name}"))?;
     }
     let totals = converted.workload.totals();
-    eprintln!(
-        "tarazu: {} jobs, {} ranks, {} files, {} operations, {} read, {} written",
-        converted.workload.jobs.len(),
-        totals.ranks,
-        converted.workload.files.len(),
-        totals.ops,
+    let workload = &converted.workload;
+    message(format_args!(
+        "{}, {}, {}, {}, {} read, {} written",
+        counted(workload.jobs.len() as u64, "job"),
+        counted(totals.ranks, "rank"),
+        counted(workload.files.len() as u64, "file"),
+        counted(totals.ops, "operation"),
         tarazu_layout::Bytes(totals.read_bytes),
         tarazu_layout::Bytes(totals.written_bytes),
-    );
+    ));
     Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// An error of one log on standard error, with its cause.
 fn complain(error: &DarshanError) {
     match std::error::Error::source(&error.fault) {
-        Some(cause) => eprintln!("tarazu: {error}: {cause}"),
-        None => eprintln!("tarazu: {error}"),
+        Some(cause) => message(format_args!("{error}: {cause}")),
+        None => message(error),
     }
 }

@@ -104,7 +104,13 @@ fn steer(
     };
     let ring = table.ring(usize::from(ring)).ok_or(Reason::Refused)?;
     let (stripe_count, stripe_size) = striping(ask.keep, &entry, class.stripe_count, class.stripe_size);
-    let stripes = usize::from(stripe_count).min(ring.targets());
+    // More stripes than the file system has targets means all of them; fewer on the ring than that
+    // would change the striping, which is not ours to change where it must be kept.
+    let wanted = usize::from(stripe_count).min(table.targets());
+    if ask.keep.is_some() && wanted > ring.targets() {
+        return Err(Reason::TooFewTargets);
+    }
+    let stripes = wanted.min(ring.targets());
     if stripes == 0 || stripes > out.len() {
         return Err(Reason::NoRoom);
     }

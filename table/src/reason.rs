@@ -22,13 +22,15 @@ pub enum Reason {
     LowConfidence,
     /// The plan expects less from steering this job's files than the layouts cost.
     NotWorthwhile,
+    /// The striping must be kept, but has more stripes than targets take part.
+    TooFewTargets,
     /// The caller's room for targets is smaller than the stripe count.
     NoRoom,
 }
 
 impl Reason {
     /// Every reason, in the order of [`Reason::index`].
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::NoTable,
         Self::Refused,
         Self::OtherFileSystem,
@@ -38,6 +40,7 @@ impl Reason {
         Self::UnknownJob,
         Self::LowConfidence,
         Self::NotWorthwhile,
+        Self::TooFewTargets,
         Self::NoRoom,
     ];
 
@@ -54,6 +57,7 @@ impl Reason {
             Self::UnknownJob => "unknown_job",
             Self::LowConfidence => "low_confidence",
             Self::NotWorthwhile => "not_worthwhile",
+            Self::TooFewTargets => "too_few_targets",
             Self::NoRoom => "no_room",
         }
     }

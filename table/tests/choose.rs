@@ -130,6 +130,23 @@ fn an_inherited_striping_is_kept() {
     assert_eq!(with(u16::MAX), 35);
 }
 
+/// Dropping a stripe would be striping, not placing: all or nothing.
+#[test]
+fn a_striping_that_too_few_targets_take_part_in_is_left_alone() {
+    let mut spec = spec(35, 16, 8);
+    for ring in &mut spec.rings {
+        ring.tickets.retain(|target| target.0 != 17);
+    }
+    let mut out = [TargetId(0); 64];
+    let mut with = |stripe_count| {
+        let keep = Some(Inherited { stripe_count, stripe_size: 3 << 16 });
+        decide(&spec, &reader(1.0), &Ask { keep, ..ask(name(3)) }, &mut out)
+    };
+    assert_eq!(steer(with(34)).stripes, 34);
+    assert_eq!(with(35), Choice::Leave(Reason::TooFewTargets));
+    assert_eq!(with(u16::MAX), Choice::Leave(Reason::TooFewTargets));
+}
+
 /// A file that is left alone must not leave a gap in the job's walk.
 #[test]
 fn only_steered_files_move_the_cursor() {

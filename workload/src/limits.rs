@@ -15,7 +15,8 @@ pub const OPS_MAX: u64 = 1 << 26;
 /// Files of one workload.
 pub const FILES_MAX: u64 = 1 << 24;
 
-/// Groups times ranks of one job: the check of a workload keeps one counter for each pair, here 256 MiB.
+/// Groups times ranks of one job: programs have few communicators, and a user of a workload may keep a
+/// table with a cell for each pair, here of 256 MiB at 8 bytes.
 pub const GROUP_RANK_PAIRS_MAX: u64 = 1 << 25;
 
 /// Bytes that all operations of a workload move together: half of what 64 bits hold, so that sums over

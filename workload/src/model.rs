@@ -235,24 +235,27 @@ impl Workload {
     }
 }
 
-/// A group whose members synchronise unequally often would wait for ever.
+/// A group whose members synchronise unequally often would wait for ever. Members and ranks of the
+/// operations have been checked.
 fn check_meetings(job: &Job) -> Result<(), WorkloadError> {
-    let mut meetings = vec![vec![0u64; job.ranks.len()]; job.groups.len()];
-    for (number, rank) in job.ranks.iter().enumerate() {
+    // One counter for each member, not for each pair of group and rank.
+    let mut meetings: Vec<Vec<u64>> = job.groups.iter().map(|group| vec![0; group.len()]).collect();
+    for (rank, number) in job.ranks.iter().zip(0u32..) {
         for op in &rank.ops {
-            if let Action::Sync { group } = op.action {
-                meetings[group.0 as usize][number] += 1;
+            let Action::Sync { group } = op.action else { continue };
+            let members = job.groups.get(group.0 as usize);
+            let place = members.and_then(|members| members.binary_search(&RankId(number)).ok());
+            let counts = meetings.get_mut(group.0 as usize);
+            if let Some(count) = place.zip(counts).and_then(|(place, counts)| counts.get_mut(place)) {
+                *count += 1;
             }
         }
     }
-    for (group, members) in job.groups.iter().enumerate() {
-        let counts = &meetings[group];
-        let first = counts[members[0].0 as usize];
-        if members.iter().any(|rank| counts[rank.0 as usize] != first) {
-            return Err(WorkloadError::Meetings { job: job.id, group: group as u32 });
-        }
+    let unequal = |counts: &Vec<u64>| counts.windows(2).any(|pair| pair[0] != pair[1]);
+    match meetings.iter().zip(0u32..).find(|(counts, _)| unequal(counts)) {
+        Some((_, group)) => Err(WorkloadError::Meetings { job: job.id, group }),
+        None => Ok(()),
     }
-    Ok(())
 }
 
 /// What is wrong with one operation.

@@ -59,6 +59,11 @@ pub(crate) fn span_nanos(span: Duration) -> Option<u64> {
     u64::try_from(span.as_nanos()).ok()
 }
 
+/// A number with its noun in the right form: `1 file`, `2 files`.
+pub(crate) fn counted(count: u64, one: &str, many: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { many })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

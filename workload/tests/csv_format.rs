@@ -6,7 +6,8 @@ use std::time::Duration;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tarazu_layout::{Component, Extent, JobId, Layout, NodeId, OstIndex, Pattern, PoolName, Time};
-use tarazu_workload::csv_format::{CsvError, FORMAT, RECORD_BYTES_MAX, read, write};
+use tarazu_workload::csv_format::{CsvError, FORMAT, RECORD_BYTES_MAX, read, write, write_with_notes};
+use tarazu_workload::generate::from_spec;
 use tarazu_workload::{Action, File, FileId, GroupId, Job, Op, Rank, RankId, Workload};
 
 fn parse(text: &str) -> Result<Workload, CsvError> {
@@ -359,4 +360,20 @@ proptest! {
             Err(error) => prop_assert!(message(&error).starts_with("fuzz.csv"), "{}", error),
         }
     }
+}
+
+#[test]
+fn notes_are_comments() {
+    let workload = from_spec("ior:nodes=1,ranks_per_node=2,block=2M", 1).expect("valid");
+    let notes = ["one\nop,1,0\r\n\"quoted, and # more".to_owned(), String::new(), "é".repeat(10_000)];
+    let (mut plain, mut noted) = (Vec::new(), Vec::new());
+    write(&workload, &mut plain).expect("valid");
+    write_with_notes(&workload, &notes, &mut noted).expect("valid");
+    let (plain, noted) = (String::from_utf8(plain).expect("valid"), String::from_utf8(noted).expect("valid"));
+    let lines: Vec<&str> = noted.lines().collect();
+    assert_eq!(lines[1], "# note: one op,1,0  \"quoted, and # more");
+    assert_eq!(lines[3].chars().count(), 8 + 4096);
+    let without: Vec<&str> = lines.iter().copied().filter(|line| !line.starts_with("# note: ")).collect();
+    assert_eq!(without, plain.lines().collect::<Vec<_>>());
+    assert_eq!(read(noted.as_bytes(), "noted").expect("valid"), workload);
 }

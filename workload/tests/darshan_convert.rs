@@ -171,15 +171,98 @@ fn checkpoints_keep_their_period() {
     }
 }
 
+/// Sample logs, the barriers of all ranks that the gaps and the turns in them give, and the reason.
+const BARRIERS: [(&str, usize, usize, &str); 39] = [
+    ("ckpt-agg-skew-n16", 9, 0, "ten checkpoints, written by four aggregators"),
+    ("ckpt-fpp-n16-lustre", 7, 1, "eight checkpoints, the last read back 1.4 ms later"),
+    ("ckpt-jitter20-n8-lustre", 23, 0, "24 checkpoints"),
+    ("ckpt-ssf-n8-lustre-pfl", 5, 1, "six checkpoints, the last read back"),
+    ("ckpt-strict-period-n8-lustre", 23, 0, "24 checkpoints"),
+    ("ckpt-two-level-n4", 23, 1, "24 checkpoints, the last read back"),
+    ("converted-obfuscated", 0, 1, "written, then read"),
+    ("dev-dxt-pthreadid-ior-mpiio-n4", 0, 1, "written, then read; what rank 0 writes at the end is no phase"),
+    ("dl-files-n4", 0, 0, "ranks read on their own"),
+    ("dl-files-n8-lustre", 0, 0, "ranks read on their own, rank 0 saves the model"),
+    ("dl-packed-n8", 0, 0, "ranks read on their own, rank 0 saves the model"),
+    (
+        "hacc-fpp-n16-lustre",
+        0,
+        0,
+        "ranks begin to read 1.4 s before the last has written; files opened early",
+    ),
+    ("hacc-fpp-n8", 0, 0, "ranks begin to read 0.5 s before the last has written"),
+    ("hacc-ssf-n16-lustre", 0, 1, "written, then read"),
+    ("ior-ckpt-periodic-n8", 5, 0, "six repetitions, 4 s apart"),
+    ("ior-fpp-nodxt-n16", 0, 1, "written, then read; only counters say so"),
+    ("ior-fpp-wr-n16", 0, 1, "written, then read"),
+    ("ior-fpp-wr-n32-lustre-c1", 0, 1, "written, then read"),
+    ("ior-hdf5-coll-n8", 0, 0, "written only"),
+    ("ior-hdf5-indep-n8-lustre", 0, 1, "written, then read"),
+    ("ior-mpiio-apmpi-n8", 0, 1, "written, then read"),
+    ("ior-multi-phase-n16-lustre", 5, 0, "three writes and reads in turn, 2 s apart"),
+    ("ior-pnetcdf-coll-n8", 0, 1, "written, then read"),
+    ("ior-random-small-fpp-odirect-n4", 0, 0, "the first read begins before the last write ends"),
+    ("ior-random-small-n8-lustre", 0, 1, "written, then read"),
+    ("ior-ssf-mpiio-coll-n16-lustre-pfl", 0, 1, "written, then read; the pause behind the opens is none"),
+    ("ior-ssf-mpiio-indep-n8", 0, 1, "written, then read"),
+    ("ior-ssf-segmented-n16-lustre-c8", 0, 1, "written, then read"),
+    ("ior-ssf-strided-n16-lustre-c8", 0, 1, "written, then read"),
+    ("ior-ssf-strided-n8", 0, 1, "written, then read"),
+    ("mdtest-easy-n16", 0, 0, "no bytes"),
+    ("mdtest-easy-n8-lustre-dom", 0, 0, "no bytes"),
+    ("mdtest-hard-n8", 0, 1, "written, then read"),
+    ("merged-from-killed-job", 5, 0, "six checkpoints; only counters say so"),
+    ("nonmpi-cp-n1", 0, 0, "one process"),
+    ("nonmpi-tar-n1", 0, 0, "one process"),
+    ("pair-contender-n4", 4, 0, "five checkpoints"),
+    ("pair-target-alone-n4", 4, 0, "five checkpoints"),
+    ("pair-target-contended-n4", 4, 0, "five checkpoints"),
+];
+
 #[test]
 fn phases_are_found() {
-    let syncs = |name: &str| {
-        let workload = sample(name);
-        let ops = &workload.jobs[0].ranks[0].ops;
-        ops.iter().filter(|op| matches!(op.action, Action::Sync { .. })).count()
+    let count = |notes: &[String], what: &str| {
+        let note = notes.iter().find(|note| note.contains(what));
+        note.map_or(0, |note| note.split(": ").last().unwrap().split(' ').next().unwrap().parse().unwrap())
     };
-    assert_eq!(syncs("ior-ckpt-periodic-n8"), 5, "six repetitions, 4 s apart");
-    assert_eq!(syncs("ior-multi-phase-n16-lustre"), 5, "three writes and reads in turn, 2 s apart");
+    assert_eq!(all_samples().len(), BARRIERS.len());
+    for (name, gaps, turns, why) in BARRIERS {
+        let Converted { workload, notes, .. } = convert(&open(name), Mounts::Auto);
+        let found: (usize, usize) = (count(&notes, "nobody does I/O"), count(&notes, "turn from writing"));
+        assert_eq!(found, (gaps, turns), "{name}: {why}");
+        let job = &workload.jobs[0];
+        let collective = notes.iter().any(|note| note.contains("used collectively"));
+        for rank in job.ranks.iter().filter(|rank| !rank.ops.is_empty()) {
+            let syncs = rank.ops.iter().filter(|op| matches!(op.action, Action::Sync { .. })).count();
+            // A collective file adds one behind its open and one at the end of each phase.
+            let expected = gaps + turns + if collective { gaps + turns + 2 } else { 0 };
+            assert_eq!(syncs, expected, "{name}: {why}");
+            let first = rank.ops.first().map(|op| op.action);
+            assert!(!matches!(first, Some(Action::Sync { .. })), "{name}: waits before its first operation");
+        }
+    }
+}
+
+#[test]
+fn a_turn_parts_writes_from_reads_on_every_rank() {
+    for (name, gaps, turns, _) in BARRIERS {
+        if (gaps, turns) != (0, 1) {
+            continue;
+        }
+        let workload = sample(name);
+        for rank in &workload.jobs[0].ranks {
+            let place = |wanted: fn(&Action) -> bool| rank.ops.iter().position(|op| wanted(&op.action));
+            let first_read = place(|action| matches!(action, Action::Read { .. }));
+            let before = first_read.map(|read| &rank.ops[..read]);
+            if let Some(before) =
+                before.filter(|before| before.iter().any(|op| matches!(op.action, Action::Write { .. })))
+            {
+                let sync = before.iter().rposition(|op| matches!(op.action, Action::Sync { .. })).unwrap();
+                let behind = &before[sync..];
+                assert!(!behind.iter().any(|op| matches!(op.action, Action::Write { .. })), "{name}");
+            }
+        }
+    }
 }
 
 #[test]
@@ -243,6 +326,55 @@ fn mounts_filter_files() {
         "{:?}",
         converted.notes
     );
+}
+
+#[test]
+fn left_out_bytes_are_named() {
+    let log = open("ior-ssf-segmented-n16-lustre-c8");
+    assert_eq!(convert(&log, Mounts::Auto).left_out_bytes, 0);
+    let converted = convert(&log, Mounts::Prefixes(vec!["/elsewhere".into()]));
+    assert_eq!(converted.workload.totals().ops, 0);
+    let (read, written) = counted(&log);
+    assert_eq!(converted.left_out_bytes, read + written);
+    let note = converted.notes.iter().find(|note| note.contains("outside the kept mounts")).unwrap();
+    let all = tarazu_layout::Bytes(read + written);
+    let wanted =
+        format!("1 file outside the kept mounts left out, and with them {all}: /scratch (lustre) {all}");
+    assert!(note.contains(&wanted), "{note}");
+    // All of the standard streams, which never count.
+    assert!(!convert(&log, Mounts::All).notes.iter().any(|note| note.contains("left out")));
+}
+
+#[test]
+fn invisible_bytes_are_said() {
+    let said =
+        |name| convert(&open(name), Mounts::All).notes.iter().any(|note| note.contains("copy_file_range"));
+    assert!(said("nonmpi-cp-n1"));
+    assert!(!said("nonmpi-tar-n1"));
+}
+
+#[test]
+fn reads_at_the_end_of_a_file_are_no_damage() {
+    let notes = convert(&open("dl-files-n4"), Mounts::Auto).notes;
+    assert!(notes.iter().any(|note| note.contains("1536 reads at the end of a file")), "{notes:?}");
+    assert!(!notes.iter().any(|note| note.contains("impossible")), "{notes:?}");
+}
+
+#[test]
+fn many_logs_of_one_job_number_get_numbers_of_their_own() {
+    let mut logs: Vec<Log> = (0..500).map(|_| open("hacc-fpp-n8")).collect();
+    for (number, log) in logs.iter_mut().enumerate() {
+        // The highest number there is, one that is free only once, and one below the others.
+        log.job.jobid = [-1, 5, 0][number % 3];
+        log.job.nprocs = 1;
+        log.posix = None;
+        log.dxt_posix = None;
+    }
+    let workload =
+        to_workload(&logs.iter().collect::<Vec<_>>(), &ConvertOptions::default()).unwrap().workload;
+    let ids: BTreeSet<u64> = workload.jobs.iter().map(|job| job.id.0).collect();
+    assert_eq!(ids.len(), 500);
+    assert!(ids.is_superset(&[0, 5, u64::MAX].into()));
 }
 
 #[test]

@@ -155,6 +155,16 @@ fn a_missing_file_is_named() {
 }
 
 #[test]
+fn a_cause_is_not_said_twice() {
+    use std::error::Error;
+    let error = Log::open(&samples().join("converted-bzip2.darshan")).unwrap_err();
+    assert!(error.source().is_none());
+    let error = Log::open(&samples().join("absent.darshan")).unwrap_err();
+    let cause = error.source().unwrap().to_string();
+    assert!(!error.to_string().contains(&cause), "{error}: {cause}");
+}
+
+#[test]
 fn bzip2_is_named() {
     let error = Log::open(&samples().join("converted-bzip2.darshan")).unwrap_err();
     assert!(error.to_string().contains("bzip2-compressed logs are not supported yet"), "{error}");

@@ -152,6 +152,37 @@ fn hacc_moves_as_many_bytes_as_the_measured_runs() {
     }
 }
 
+/// Accesses of a rank: whether it writes, offset and length.
+fn accesses(workload: &Workload, rank: usize) -> Vec<(bool, u64, u64)> {
+    let moves = workload.jobs[0].ranks[rank].ops.iter().filter_map(|op| match op.action {
+        Action::Write { offset, bytes, .. } => Some((true, offset, bytes)),
+        Action::Read { offset, bytes, .. } => Some((false, offset, bytes)),
+        _ => None,
+    });
+    moves.collect()
+}
+
+#[test]
+fn hacc_moves_its_bytes_in_the_recorded_order() {
+    use tarazu_workload::darshan::{ConvertOptions, Log, to_workload};
+    let runs = [
+        ("hacc-fpp-n16-lustre", Access::Fpp, 16, 60_000),
+        ("hacc-ssf-n16-lustre", Access::Ssf, 16, 60_000),
+        ("hacc-fpp-n8", Access::Fpp, 8, 100_000),
+    ];
+    for (name, access, ranks, particles) in runs {
+        let path = format!("{}/../traces/darshan/{name}.darshan", env!("CARGO_MANIFEST_DIR"));
+        let log = Log::open(path.as_ref()).expect("a sample");
+        let recorded = to_workload(&[&log], &ConvertOptions::default()).expect("a sample").workload;
+        let params =
+            HaccParams { nodes: ranks, ranks_per_node: 1, access, particles, ..HaccParams::default() };
+        let generated = hacc(&params, 1).expect("valid");
+        for rank in 0..ranks as usize {
+            assert_eq!(accesses(&generated, rank), accesses(&recorded, rank), "{name}, rank {rank}");
+        }
+    }
+}
+
 #[test]
 fn checkpoints_come_with_their_period() {
     for access in [Access::Fpp, Access::Ssf] {

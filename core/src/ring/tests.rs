@@ -61,6 +61,46 @@ fn hamilton(weights: &[u32], length: usize) -> Vec<usize> {
     counts
 }
 
+/// The obvious twin of [`sequence`]: each slot looks at every server and at every ticket of its targets.
+fn sequence_twin(
+    members: &[Member],
+    counts: &[usize],
+    length: usize,
+    distinct: usize,
+    windows: Windows,
+) -> Option<Vec<TargetId>> {
+    let mut servers = Servers::new(server_sizes(members, counts), length, windows);
+    let spacings = Spacing::of(members, counts);
+    let mut queues: Vec<Vec<Turn>> = vec![Vec::new(); servers.sizes.len()];
+    for (place, (member, count)) in members.iter().zip(counts).enumerate() {
+        let turn = |turn| Turn { ideal: spacings[place].ideal(turn), member: place };
+        queues[member.server].extend((0..*count as u64).map(turn));
+    }
+    queues.iter_mut().for_each(|queue| queue.sort_unstable());
+    let mut order: Vec<usize> = Vec::new();
+    for slot in 0..length {
+        let is_free = |member: usize| {
+            let places = || order.iter().enumerate().filter(|(_, other)| **other == member);
+            places().all(|(place, _)| place + distinct <= slot && slot + distinct <= place + length)
+        };
+        let urgency = |server: &usize| {
+            let released = servers.release(*server) <= slot;
+            let due = if released { servers.deadline(*server) } else { servers.release(*server) };
+            (!released, due, *server)
+        };
+        let mut by_urgency: Vec<usize> =
+            (0..queues.len()).filter(|server| !queues[*server].is_empty()).collect();
+        by_urgency.sort_by_key(urgency);
+        let (server, place) = by_urgency.into_iter().find_map(|server| {
+            let place = queues[server].iter().position(|turn| is_free(turn.member))?;
+            Some((server, place))
+        })?;
+        order.push(queues[server].remove(place).member);
+        servers.turns[server] += 1;
+    }
+    Some(order.into_iter().map(|member| members[member].target).collect())
+}
+
 fn server_of_tickets(ring: &Ring, servers: &[ServerId]) -> Vec<usize> {
     ring.tickets.iter().map(|ticket| servers[ticket.index()].index()).collect()
 }
@@ -93,6 +133,27 @@ proptest! {
     ) {
         prop_assume!(weights.iter().any(|weight| *weight > 0));
         check(&weights, &servers(weights.len(), per_server), stripes);
+    }
+
+    /// Few passes and wide windows, so that targets and servers are often blocked.
+    #[test]
+    fn sequences_agree_with_looking_at_every_ticket(
+        weights in proptest::collection::vec(prop_oneof![Just(1u32), 1u32..20, Just(1000)], 1..24),
+        owners in proptest::collection::vec(0u32..5, 24),
+        passes in 1usize..6,
+        part in 1usize..=4,
+    ) {
+        let servers: Vec<_> = owners[..weights.len()].iter().map(|owner| ServerId(*owner)).collect();
+        let members = members(&RingRequest { weights: &weights, servers: &servers, stripes: 1 }).unwrap();
+        let length = members.len() * passes;
+        let distinct = (members.len() * part / 4).max(1);
+        let counts = apportion(&members, length, length / distinct);
+        for windows in [Windows::Together, Windows::Staggered] {
+            prop_assert_eq!(
+                sequence(&members, &counts, length, distinct, windows),
+                sequence_twin(&members, &counts, length, distinct, windows)
+            );
+        }
     }
 
     #[test]
@@ -132,6 +193,34 @@ fn the_extremes_build() {
     }
     let most = TARGETS_MAX;
     assert_eq!(ring(&vec![1; most], &servers(most, 8), 1).tickets.len(), most);
+}
+
+/// Few servers with many targets, and servers of very different size.
+#[test]
+fn uneven_shapes_build() {
+    let first_of = |targets: usize, first: usize| -> Vec<ServerId> {
+        (0..targets).map(|target| ServerId(u32::from(target >= first))).collect()
+    };
+    let shapes = [
+        servers(2016, 288),
+        servers(2016, 36),
+        servers(2016, 8),
+        servers(2016, 2016),
+        servers(7 * 1170, 1170),
+        servers(2000, 2000),
+        first_of(1000, 1),
+        first_of(1000, 999),
+    ];
+    for servers in shapes {
+        let targets = servers.len();
+        let weights = |weight: fn(usize) -> u32| (0..targets).map(weight).collect::<Vec<_>>();
+        check(&weights(|target| 300 + (target as u32 * 7919) % 1500), &servers, 8);
+        check(&weights(|target| 1 << (target * 7 % 16)), &servers, 8);
+        check(&weights(|target| (target * 31 % 10) as u32), &servers, 8);
+        check(&weights(|target| if target == 0 { u32::MAX } else { 1 }), &servers, 8);
+        // So many that all targets of one server are often blocked at once.
+        check(&weights(|target| if target < 60 { u32::MAX } else { 1 }), &servers, 8);
+    }
 }
 
 /// A sick target keeps its small share, also where every server has one target only.

@@ -93,8 +93,8 @@ impl LustreRoundRobin {
     /// Allocates up to `count` distinct targets; fewer where too few can be used, which is success
     /// with a reduced stripe count as long as one is found.
     ///
-    /// `soft` says that the wanted count was clamped to the active targets, so that three quarters of
-    /// it are enough. `stripes_per_target` is above 1 with overstriping only.
+    /// `soft` in the wish says that the wanted count was clamped to the active targets, so that three quarters of
+    /// it are enough.
     fn allocate(&mut self, ask: &Ask<'_>, rng: &mut Rng) -> Vec<TargetId> {
         let n = self.order.len() as u64;
         if n == 0 || ask.count == 0 {
@@ -102,10 +102,12 @@ impl LustreRoundRobin {
         }
         self.seed_cursor(ask.count as u64, rng);
         let enough = if ask.soft { ask.count - ask.count / 4 } else { ask.count };
+        // With overstriping the walk goes round as often as there are stripes for each target.
+        let rounds = if ask.overstriped { (ask.count as u64 - 1) / n + 1 } else { 1 };
         let mut found = Vec::with_capacity(ask.count);
         for pass in [Pass::Quick, Pass::Patient, Pass::Desperate] {
             let mut local = self.start_index;
-            for _ in 0..n * ask.stripes_per_target as u64 {
+            for _ in 0..n * rounds {
                 local += 1;
                 // The last pass reads the shared cursor once and steps locally.
                 if pass < Pass::Desperate {
@@ -131,7 +133,8 @@ impl LustreRoundRobin {
 struct Ask<'a> {
     count: usize,
     soft: bool,
-    stripes_per_target: usize,
+    /// A target may hold several stripes of the component.
+    overstriped: bool,
     siblings: &'a [TargetId],
     facts: &'a [TargetFacts],
 }
@@ -139,7 +142,7 @@ struct Ask<'a> {
 impl Ask<'_> {
     fn accepts(&self, target: TargetId, pass: Pass, found: &[TargetId]) -> bool {
         let Some(facts) = self.facts.get(target.index()) else { return false };
-        let repeated = self.stripes_per_target == 1 && found.contains(&target);
+        let repeated = found.contains(&target) && !self.overstriped;
         let unready = pass == Pass::Quick && !facts.precreated;
         let degraded = pass < Pass::Desperate && facts.degraded;
         let sibling = pass == Pass::Quick && self.siblings.contains(&target);
@@ -152,17 +155,10 @@ impl Allocator for LustreRoundRobin {
         let component = &request.inherited.components[request.component];
         let active = knows.targets.iter().filter(|facts| facts.usable).count();
         let wanted = component.stripe_count as usize;
-        let over = component.pattern == Pattern::Overstriped && active > 0;
-        let clamped = !over && wanted > active;
+        let overstriped = component.pattern == Pattern::Overstriped;
+        let clamped = !overstriped && wanted > active;
         let count = if clamped { active } else { wanted };
-        let stripes_per_target = if over { (count.max(1) - 1) / active + 1 } else { 1 };
-        let ask = Ask {
-            count,
-            soft: clamped,
-            stripes_per_target,
-            siblings: request.siblings,
-            facts: knows.targets,
-        };
+        let ask = Ask { count, soft: clamped, overstriped, siblings: request.siblings, facts: knows.targets };
         let targets = self.allocate(&ask, rng);
         if targets.is_empty() {
             return Decision::Fail(NoTarget);
@@ -200,7 +196,7 @@ mod tests {
     }
 
     fn ask(count: usize, facts: &[TargetFacts]) -> Ask<'_> {
-        Ask { count, soft: false, stripes_per_target: 1, siblings: &[], facts }
+        Ask { count, soft: false, overstriped: false, siblings: &[], facts }
     }
 
     fn indices(targets: &[TargetId]) -> Vec<u32> {
@@ -283,7 +279,7 @@ mod tests {
         facts[2].precreated = false;
         let siblings = [TargetId(3)];
         let one = |allocator: &mut LustreRoundRobin, count, rng: &mut Rng| {
-            let wish = Ask { count, soft: false, stripes_per_target: 1, siblings: &siblings, facts: &facts };
+            let wish = Ask { count, soft: false, overstriped: false, siblings: &siblings, facts: &facts };
             let mut found = indices(&allocator.allocate(&wish, rng));
             found.sort_unstable();
             found
@@ -316,7 +312,12 @@ mod tests {
         let sizes = [3];
         let mut allocator = LustreRoundRobin::new(&servers(&sizes));
         let (facts, mut rng) = (facts(&sizes), stream(3, "test", 0));
-        let wish = Ask { stripes_per_target: 3, ..ask(7, &facts) };
+        let wish = Ask { overstriped: true, ..ask(7, &facts) };
         assert_eq!(allocator.allocate(&wish, &mut rng).len(), 7);
+        // A target that cannot be used leaves its stripes to the others.
+        let mut facts = facts.clone();
+        facts[1].usable = false;
+        let wish = Ask { overstriped: true, ..ask(3, &facts) };
+        assert_eq!(allocator.allocate(&wish, &mut rng).len(), 3);
     }
 }

@@ -65,6 +65,8 @@ pub(crate) fn job(number: u64, files: u32, expected: Bytes) -> JobStart {
     let profile = FileProfile {
         key: JobKey(number),
         files_per_burst: files,
+        files_per_process: 1,
+        stripes_per_burst: u64::from(files),
         expected,
         stripe_count: 1,
         stripe_size: 1 << 20,

@@ -32,6 +32,7 @@ pub(super) struct Makers {
     placed: Ledger,
     /// Bytes of each target that the perfect ledger has seen; empty for the other policies.
     settled: Vec<f64>,
+    settled_at: Time,
     fs_name_hash: u64,
     /// The allocator that placed what existed before the run: the same for every policy.
     past: LustreRoundRobin,
@@ -69,6 +70,7 @@ impl Makers {
             } else {
                 Vec::new()
             },
+            settled_at: Time::ZERO,
             fs_name_hash: FsIdentity::new(FsId(0), &system.name).name_hash,
             past: round_robin(),
             past_rng: stream(seed, "past allocator", 0),
@@ -82,11 +84,16 @@ impl Makers {
 
     /// Lowers the perfect ledger by what the targets have served since the last time.
     fn settle(&mut self, fluid: &Fluid, now: Time) {
+        // A burst creates its files at one moment, in which nothing is served.
+        if self.settled_at == now {
+            return;
+        }
+        self.settled_at = now;
         for (number, settled) in self.settled.iter_mut().enumerate() {
             let served = fluid.disk_served_bytes(number as u32);
             let since = (served - *settled).max(0.0) as u64;
             *settled += since as f64;
-            self.placed.attribute(TargetId(number as u32), Bytes(since), now);
+            self.placed.attribute(TargetId(number as u32), Bytes(since));
         }
     }
 }
@@ -233,16 +240,17 @@ impl Replay<'_> {
         self.files[place].steered = Some(component);
         self.files[place].expected = expected;
         let id = self.workload.jobs[job].id;
+        self.files[place].placed_by = Some(id);
         let targets = self.files[place].layout.components[component].stripes.clone();
         let stripes = targets.len().max(1) as u64;
         for target in &targets {
             self.makers.placed.place(id, *target, Bytes(expected.0 / stripes), self.now);
         }
-        self.note(job, rank, file, PlacedOutcome::Created { reason });
+        self.note(job, rank, file, id, PlacedOutcome::Created { reason });
     }
 
     /// Hands a record about a steered file to its node's daemon.
-    fn note(&mut self, job: usize, rank: usize, file: FileId, outcome: PlacedOutcome) {
+    fn note(&mut self, job: usize, rank: usize, file: FileId, placed_by: JobId, outcome: PlacedOutcome) {
         let described = &self.workload.jobs[job];
         let node: NodeId = self.jobs[job].ranks[rank].node;
         let state = &self.files[file.0 as usize];
@@ -251,7 +259,7 @@ impl Replay<'_> {
         plane.note(
             node,
             Placed {
-                job: described.id,
+                job: placed_by,
                 key: job_name(described, class).exact(),
                 targets: state.layout.components[component].stripes.clone(),
                 expected: state.expected,
@@ -261,17 +269,15 @@ impl Replay<'_> {
     }
 
     /// Before a write: the file exists, and every component that is touched has targets.
-    pub(super) fn prepare_write(
-        &mut self,
-        job: usize,
-        rank: usize,
-        file: FileId,
-        offset: u64,
-        bytes: u64,
-    ) -> Result<(), ReplayError> {
+    pub(super) fn prepare_write(&mut self, file: FileId, offset: u64, bytes: u64) -> Result<(), ReplayError> {
         if !self.file(file).exists {
-            // A log may lack the open; the write then makes the file.
-            self.make(job, rank, file)?;
+            // A log may lack the open. The client decides when a file is made, so this one is the file
+            // system's.
+            self.file(file).exists = true;
+            self.meters.files_made += 1;
+            if self.makers.steering.is_some() {
+                self.refuse(Refusal::CreateUnseen);
+            }
         }
         let missing: Vec<usize> = self.files[file.0 as usize].missing(offset, offset + bytes).collect();
         for component in missing {
@@ -305,23 +311,24 @@ impl Replay<'_> {
         ReplayError::NoTarget { name: self.workload.files[file.0 as usize].name.clone() }
     }
 
-    /// A rank closes a file; the last one tells the node what became of a steered file.
+    /// A rank closes a file; the first time that nobody has it open any more, its node is told what
+    /// became of a steered one. Later opens write what was not foreseen.
     pub(super) fn close(&mut self, job: usize, rank: usize, file: FileId) {
         let state = self.file(file);
         state.open = state.open.saturating_sub(1);
-        if state.open > 0 || state.steered.is_none() {
+        if state.open > 0 {
             return;
         }
-        let (component, expected, written) = (state.steered, state.expected, Bytes(state.written));
-        let targets =
-            component.map(|place| state.layout.components[place].stripes.clone()).unwrap_or_default();
+        let Some(id) = state.placed_by.take() else { return };
+        let Some(component) = state.steered else { return };
+        let (expected, written) = (state.expected, Bytes(state.written));
+        let targets = state.layout.components[component].stripes.clone();
         let stripes = targets.len().max(1) as u64;
-        let id = self.workload.jobs[job].id;
         for target in &targets {
             let (expected, written) = (Bytes(expected.0 / stripes), Bytes(written.0 / stripes));
             self.makers.placed.close_file(id, *target, expected, written);
         }
-        self.note(job, rank, file, PlacedOutcome::Closed { written });
+        self.note(job, rank, file, id, PlacedOutcome::Closed { written });
     }
 
     /// All ranks of a job have ended.

@@ -1,6 +1,6 @@
 //! The files of a run: their layouts as they come to be, and which targets an operation touches.
 
-use tarazu_layout::{Bytes, Component, Layout, Pattern, TargetId};
+use tarazu_layout::{Bytes, Component, JobId, Layout, Pattern, TargetId};
 use tarazu_workload::File;
 
 use crate::scenario::Striping;
@@ -15,6 +15,8 @@ pub(crate) struct FileState {
     pub(super) exists: bool,
     /// The component whose targets a policy chose, if one did.
     pub(super) steered: Option<usize>,
+    /// The job whose ledger entry is open for it.
+    pub(super) placed_by: Option<JobId>,
     /// Ranks that have it open.
     pub(super) open: u32,
     /// Bytes written in this run.
@@ -42,7 +44,15 @@ impl FileState {
                 Layout::plain(system.default_stripe_count, system.default_stripe_size)
             }
         };
-        Self { layout, exists: false, steered: None, open: 0, written: 0, expected: Bytes::ZERO }
+        Self {
+            layout,
+            exists: false,
+            steered: None,
+            placed_by: None,
+            open: 0,
+            written: 0,
+            expected: Bytes::ZERO,
+        }
     }
 
     /// Components that `[start, end)` touches and that need targets first.

@@ -86,6 +86,8 @@ pub(crate) struct Meters {
     pub(crate) writes: Busy,
     pub(crate) read_bytes: u64,
     pub(crate) written_bytes: u64,
+    /// Bytes that lie on no target: data on the metadata target, ranges that were never written.
+    pub(crate) off_target_bytes: u64,
     pub(crate) steered_bytes: u64,
     pub(crate) files_made: u64,
     pub(crate) files_steered: u64,

@@ -39,6 +39,13 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 /// Length of a tick: agents, nodes and controller act on whole seconds.
 const TICK: Duration = Duration::from_secs(1);
 
+/// While nothing is to be done, ticks are left out until so long before the next operation, seconds:
+/// enough for every agent to report again and a plan to reach all nodes.
+const IDLE_LEAD_S: u64 = 60;
+
+/// Longest simulated time, seconds: a year. Whatever goes on longer is a slip in a trace or a system.
+const SIMULATED_S_MAX: f64 = 366.0 * 86_400.0;
+
 /// Why a run ended early.
 #[derive(Debug, thiserror::Error)]
 pub enum ReplayError {
@@ -71,6 +78,15 @@ pub enum ReplayError {
     /// The network was refused.
     #[error("the system's bandwidths cannot be simulated")]
     Fluid(#[from] FluidError),
+    /// It goes on for too long.
+    #[error(
+        "after {SIMULATED_S_MAX} simulated seconds {waiting} ranks are still at work; look for a size, time or bandwidth \
+         that cannot be"
+    )]
+    TooLong {
+        /// Ranks that have not ended.
+        waiting: usize,
+    },
     /// Ranks wait for each other and nothing can happen any more.
     #[error("{waiting} ranks wait for ever at simulated second {at_s:.3}")]
     Stuck {
@@ -180,7 +196,10 @@ struct Replay<'a> {
     /// Bytes of others written to each target a second.
     background_bps: Vec<f64>,
     unreported: Vec<Unreported>,
-    ticks: u64,
+    /// When each server's agent last reported.
+    reported_at: Vec<Time>,
+    /// Whether the next look at bytes in flight is scheduled.
+    looking: bool,
     pieces: Vec<Piece>,
 }
 
@@ -209,6 +228,9 @@ impl<'a> Replay<'a> {
         seed: u64,
     ) -> Result<Self, ReplayError> {
         workload.check()?;
+        if workload.totals().ops == 0 {
+            return Err(ReplayError::Empty);
+        }
         let nodes = workload.nodes();
         if nodes > NODES_MAX {
             return Err(ReplayError::Nodes { nodes });
@@ -241,7 +263,8 @@ impl<'a> Replay<'a> {
             meters: Meters::new(workload.jobs.len(), workload.files.len(), targets),
             background_bps,
             unreported: vec![Unreported::default(); targets],
-            ticks: 0,
+            reported_at: vec![Time::ZERO; system.topology.servers().len()],
+            looking: false,
             pieces: Vec::new(),
         };
         replay.place_existing()?;
@@ -252,7 +275,6 @@ impl<'a> Replay<'a> {
     /// Schedules everything that is known from the start.
     fn announce(&mut self) {
         self.at(Time::ZERO, Event::Tick);
-        self.at(Time::ZERO, Event::Look);
         let launch = Duration::from_secs_f64(self.system.control.launch_s);
         for number in 0..self.workload.jobs.len() {
             let jitter_s = self.scenario.start_jitter_s * self.draw("start jitter", number as u64);
@@ -343,25 +365,42 @@ impl<'a> Replay<'a> {
         ReplayError::Stuck { waiting: self.ranks_left, at_s: self.now.as_secs_f64() }
     }
 
+    /// Looks at bytes in flight, again and again while there are any.
     fn look(&mut self) {
-        if self.fluid.active() > 0 {
-            let targets = self.system.topology.ids();
-            let backlog: Vec<f64> = targets.map(|target| self.fluid.disk_backlog_bytes(target.0)).collect();
-            self.meters.look_in_flight(&backlog);
+        self.looking = false;
+        if self.fluid.active() == 0 {
+            return;
         }
-        self.at(self.now + LOOK_INTERVAL, Event::Look);
+        let targets = self.system.topology.ids();
+        let backlog: Vec<f64> = targets.map(|target| self.fluid.disk_backlog_bytes(target.0)).collect();
+        self.meters.look_in_flight(&backlog);
+        self.look_soon();
+    }
+
+    /// Schedules a look at the next moment of a fixed grid, unless one is scheduled.
+    fn look_soon(&mut self) {
+        if self.looking {
+            return;
+        }
+        self.looking = true;
+        let grid_ns = LOOK_INTERVAL.as_nanos() as u64;
+        self.at(Time((self.now.0 / grid_ns + 1) * grid_ns), Event::Look);
     }
 
     /// One second: agents and nodes report, the controller's clock moves.
     fn tick(&mut self) -> Result<(), ReplayError> {
+        let idle = self.fluid.active() == 0;
         // Ticks alone would go on for ever.
-        let nothing_else = self.fluid.active() == 0 && self.operations_due == 0;
-        if nothing_else && self.ranks_left > 0 {
+        if idle && self.operations_due == 0 && self.ranks_left > 0 {
             return Err(self.stuck());
         }
-        self.at(self.now + TICK, Event::Tick);
-        let (second, now) = (self.ticks, self.now);
-        self.ticks += 1;
+        // Where only bytes flow, their end is known and need not be waited for.
+        let ends_s = self.fluid.next_end_s().filter(|_| self.operations_due == 0);
+        if self.now.as_secs_f64().max(ends_s.unwrap_or(0.0)) > SIMULATED_S_MAX {
+            return Err(ReplayError::TooLong { waiting: self.ranks_left });
+        }
+        self.at(self.next_tick(idle), Event::Tick);
+        let (second, now) = (self.now.0 / TICK.as_nanos() as u64, self.now);
         let Some(mut plane) = self.plane.take() else { return Ok(()) };
         let mut leaving = plane.node_reports(now, second);
         for server in 0..self.system.topology.servers().len() {
@@ -378,10 +417,21 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// The next whole second, or a later one where nothing happens for long.
+    fn next_tick(&self, idle: bool) -> Time {
+        let next = self.now + TICK;
+        let happens = self.queue.peek().map_or(next, |Reverse(event)| event.time);
+        if !idle || happens.since(self.now) <= Duration::from_secs(2 * IDLE_LEAD_S) {
+            return next;
+        }
+        let second_ns = TICK.as_nanos() as u64;
+        Time((happens - Duration::from_secs(IDLE_LEAD_S)).0 / second_ns * second_ns)
+    }
+
     /// What an agent sees on its server: bytes of this run and of others since its last report.
     fn sample(&mut self, server: ServerId, second: u64) -> LoadSample {
-        let interval_s = self.system.control.interval_s.floor().max(1.0);
-        let covered_s = interval_s.min(second as f64);
+        let since = std::mem::replace(&mut self.reported_at[server.index()], self.now);
+        let covered_s = self.now.since(since).as_secs_f64();
         let mut rows = Vec::new();
         for target in self.system.topology.by_server()[server.index()].clone() {
             let place = target.index();

@@ -1,5 +1,6 @@
 //! Ranks and their operations: what begins, how long it takes, who waits for whom.
 
+use tarazu_core::topology::TargetSpec;
 use tarazu_layout::{NodeId, Time};
 use tarazu_table::{Cursor, Identity, Rank};
 use tarazu_workload::{Action, FileId, Job, Op, Workload};
@@ -28,6 +29,7 @@ pub(super) struct RankState {
     next: usize,
     /// Operations in progress: one in closed-loop replay, any number in open-loop replay.
     running: u32,
+    ended: bool,
 }
 
 /// An operation in progress.
@@ -64,7 +66,7 @@ fn rank_state(job: &Job, number: usize, node: NodeId) -> RankState {
     // Simulated processes never fork, so any process id will do as long as it stays.
     let identity =
         Identity { rank: Some(rank), host_hash: u64::from(node.0), pid: number as u32, process_start: 0 };
-    RankState { node, cursor: Cursor::new(identity), next: 0, running: 0 }
+    RankState { node, cursor: Cursor::new(identity), next: 0, running: 0, ended: false }
 }
 
 impl Replay<'_> {
@@ -86,11 +88,12 @@ impl Replay<'_> {
     }
 
     fn end_rank_if_idle(&mut self, job: usize, rank: usize) {
-        let state = &self.jobs[job].ranks[rank];
+        let state = &mut self.jobs[job].ranks[rank];
         let all_begun = state.next >= self.workload.jobs[job].ranks[rank].ops.len();
-        if !all_begun || state.running > 0 {
+        if state.ended || !all_begun || state.running > 0 {
             return;
         }
+        state.ended = true;
         self.ranks_left -= 1;
         self.jobs[job].ranks_left -= 1;
         if self.jobs[job].ranks_left == 0 {
@@ -111,24 +114,25 @@ impl Replay<'_> {
         match op.action {
             Action::Create { file } => {
                 let takes_s = self.create(job, rank, file)?;
-                self.begin_short(job, rank, op.action, takes_s);
+                // A layout is what a policy costs, not what the file needs.
+                self.begin_short(job, rank, op.action, takes_s, self.system.open_s);
             }
             Action::Open { file } => {
                 self.file(file).open += 1;
-                self.begin_short(job, rank, op.action, self.system.open_s);
+                self.begin_short(job, rank, op.action, self.system.open_s, self.system.open_s);
             }
             Action::Read { file, offset, bytes } => {
                 self.begin_bytes(job, rank, op.action, file, offset, bytes);
             }
             Action::Write { file, offset, bytes } => {
-                self.prepare_write(job, rank, file, offset, bytes)?;
+                self.prepare_write(file, offset, bytes)?;
                 self.begin_bytes(job, rank, op.action, file, offset, bytes);
             }
             // Writes end when their bytes are on disk, so nothing is left to wait for.
-            Action::Fsync { .. } => self.begin_short(job, rank, op.action, 0.0),
+            Action::Fsync { .. } => self.begin_short(job, rank, op.action, 0.0, 0.0),
             Action::Close { file } => {
                 self.close(job, rank, file);
-                self.begin_short(job, rank, op.action, 0.0);
+                self.begin_short(job, rank, op.action, 0.0, 0.0);
             }
             Action::Sync { .. } => {}
         }
@@ -140,8 +144,8 @@ impl Replay<'_> {
     }
 
     /// An operation that takes a known time and moves no bytes.
-    fn begin_short(&mut self, job: usize, rank: usize, action: Action, takes_s: f64) {
-        let slot = self.start_operation(job, rank, action, takes_s, 0);
+    fn begin_short(&mut self, job: usize, rank: usize, action: Action, takes_s: f64, alone_s: f64) {
+        let slot = self.start_operation(job, rank, action, alone_s, 0);
         if takes_s > 0.0 {
             self.at(self.now + std::time::Duration::from_secs_f64(takes_s), Event::Ends { slot });
         } else {
@@ -170,13 +174,18 @@ impl Replay<'_> {
             self.fluid.start(node.0, piece.target.0, piece.bytes as f64, cost, u64::from(slot));
             self.count_piece(piece, reads);
         }
+        let on_targets: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+        self.meters.off_target_bytes += bytes - on_targets;
         if reads {
-            self.meters.read_bytes += bytes;
+            self.meters.read_bytes += on_targets;
         } else {
-            self.meters.written_bytes += bytes;
+            self.meters.written_bytes += on_targets;
             self.file(file).written += bytes;
         }
         let nothing_on_targets = pieces.is_empty();
+        if !nothing_on_targets {
+            self.look_soon();
+        }
         self.pieces = pieces;
         if nothing_on_targets {
             self.operation_ended(slot);
@@ -203,23 +212,18 @@ impl Replay<'_> {
     }
 
     /// What an operation takes when nothing else happens and every target is well: the latest of its
-    /// node, its links and its targets.
+    /// node, its largest stripe on a target, and its links, taken as spread over all servers. It does
+    /// not depend on where a policy put the stripes, so that policies are compared by one measure.
     fn alone_s(&self, pieces: &[Piece], reads: bool) -> f64 {
         let topology = &self.system.topology;
+        let best = |bps: fn(&TargetSpec) -> f64| topology.targets().iter().map(bps).fold(0.0, f64::max);
+        let target_bps = if reads { best(|spec| spec.read_bps) } else { best(|spec| spec.write_bps) };
+        let link_bps = topology.servers().iter().map(|server| server.link_bps).fold(0.0, f64::max);
         let total: u64 = pieces.iter().map(|piece| piece.bytes).sum();
-        let mut longest = total as f64 / self.system.nic_bps;
-        let mut links: Vec<(u32, f64)> = Vec::new();
-        for piece in pieces {
-            let spec = &topology.targets()[piece.target.index()];
-            let bps = if reads { spec.read_bps } else { spec.write_bps };
-            longest = longest.max(piece.bytes as f64 / bps);
-            match links.iter_mut().find(|(server, _)| *server == spec.server.0) {
-                Some((_, bytes)) => *bytes += piece.bytes as f64,
-                None => links.push((spec.server.0, piece.bytes as f64)),
-            }
-        }
-        let link_s = |(server, bytes): &(u32, f64)| bytes / topology.servers()[*server as usize].link_bps;
-        links.iter().map(link_s).fold(longest, f64::max)
+        let largest = pieces.iter().map(|piece| piece.bytes).max().unwrap_or(0);
+        let servers = pieces.len().min(topology.servers().len()).max(1);
+        let link_s = total as f64 / (link_bps * servers as f64);
+        (total as f64 / self.system.nic_bps).max(largest as f64 / target_bps).max(link_s)
     }
 
     fn start_operation(

@@ -44,5 +44,15 @@ pub fn read(input: impl Read, name: &str) -> Result<Workload, CsvError> {
 /// are not in order of start and id or repeat an id, files repeat a name or have none, a layout is
 /// invalid, or a limit is passed.
 pub fn write(workload: &Workload, output: impl Write) -> Result<(), CsvError> {
-    write::write(workload, output)
+    write::write(workload, &[], output)
+}
+
+/// Writes a workload as [`write()`] does, and notes about it as comments above the table: what had to be
+/// assumed for it. Reading gives the workload without them. Line ends and other control characters in a
+/// note become spaces, and a note is cut behind 4,096 characters.
+///
+/// # Errors
+/// As [`write()`].
+pub fn write_with_notes(workload: &Workload, notes: &[String], output: impl Write) -> Result<(), CsvError> {
+    write::write(workload, notes, output)
 }

@@ -19,9 +19,17 @@ use crate::{Action, File, Job, Op, RankId, Workload};
 /// All columns but `end_s`, which a workload does not know.
 const COLUMNS: usize = Column::ALL.len() - 1;
 
-pub(super) fn write(workload: &Workload, mut output: impl Write) -> Result<(), CsvError> {
+/// Characters of a note: the reader bounds lines, and a file name of a log can be of any length.
+const NOTE_CHARS_MAX: usize = 4096;
+
+pub(super) fn write(workload: &Workload, notes: &[String], mut output: impl Write) -> Result<(), CsvError> {
     refuse_unreadable(workload)?;
     writeln!(output, "# {FORMAT}").map_err(|source| CsvError::Write { source })?;
+    for note in notes {
+        let chars = note.chars().take(NOTE_CHARS_MAX);
+        let note: String = chars.map(|char| if char.is_control() { ' ' } else { char }).collect();
+        writeln!(output, "# note: {note}").map_err(|source| CsvError::Write { source })?;
+    }
     // With its comment character told, the writer quotes names that contain it: so readers that cut
     // comments anywhere in a line, as pandas does, keep them whole.
     let mut table = Table { rows: WriterBuilder::new().comment(Some(b'#')).from_writer(output) };

@@ -1,16 +1,29 @@
 //! What can be wrong with a log. Owns the words of the messages: file, place, cause, remedy.
 
+use std::fmt;
+
 use super::header::Module;
 
 /// A fault of one log.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {fault}")]
+#[derive(Debug)]
 pub struct DarshanError {
     /// The log as it was named by the caller.
     pub file: String,
     /// What is wrong with it.
-    #[source]
     pub fault: Fault,
+}
+
+impl fmt::Display for DarshanError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.file, self.fault)
+    }
+}
+
+impl std::error::Error for DarshanError {
+    /// The fault's own cause: the fault itself is in the message, and would be printed twice.
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.fault.source()
+    }
 }
 
 /// What is wrong, and where.

@@ -139,7 +139,10 @@ impl Log {
             self.notes.push(known.to_owned());
         }
         for module in &self.header.partial {
-            self.notes.push(format!("{module} is incomplete: Darshan ran out of memory for it"));
+            self.notes.push(match module {
+                Module::Null => "Darshan marked an unnamed module incomplete".to_owned(),
+                module => format!("{module} is incomplete: Darshan ran out of memory for it"),
+            });
         }
     }
 

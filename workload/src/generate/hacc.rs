@@ -1,7 +1,8 @@
 //! HACC-IO: the checkpoint of the HACC cosmology code (CORAL benchmark suite).
 //!
 //! Nine arrays of 38 bytes a particle; a file begins with a header of 24 MiB. In a shared file the arrays
-//! of one rank lie together, rank after rank.
+//! of one rank lie together, rank after rank. As in the traces of the real program, the first rank of a
+//! file writes the header last, when it has written its arrays, and reads it first.
 
 use serde::Deserialize;
 
@@ -136,13 +137,17 @@ fn phase(
         let writes = matches!(transfer(file, 0, 1), Action::Write { .. });
         builder.push(rank, if writes { Action::Create { file } } else { Action::Open { file } });
         // The first rank of a file has its header.
-        if place == 0 {
-            builder.push(rank, transfer(file, 0, HEADER_BYTES));
+        let header = (place == 0).then(|| transfer(file, 0, HEADER_BYTES));
+        if let Some(read) = header.filter(|_| !writes) {
+            builder.push(rank, read);
         }
         let mut offset = HEADER_BYTES + place * params.particles * PARTICLE_BYTES;
         for bytes in ARRAY_BYTES.map(|bytes| bytes * params.particles) {
             builder.push(rank, transfer(file, offset, bytes));
             offset += bytes;
+        }
+        if let Some(write) = header.filter(|_| writes) {
+            builder.push(rank, write);
         }
         builder.push(rank, Action::Close { file });
     }

@@ -12,6 +12,7 @@ use crate::darshan::dxt::{Dxt, DxtRecord, Segment};
 use crate::darshan::log::Log;
 use crate::darshan::records::Counters;
 use crate::limits::OPS_MAX;
+use crate::text::counted;
 use crate::{Action, FileId};
 
 /// Operations that one rank gets for one direction of a record without traces. Enough for sizes and
@@ -44,6 +45,7 @@ pub(super) struct Builder<'a> {
 struct Counts {
     foreign_ranks: u64,
     bad_segments: u64,
+    end_of_file_reads: u64,
     spread: u64,
     untraced: u64,
     split: u64,
@@ -152,10 +154,14 @@ impl<'a> Builder<'a> {
             return;
         }
         let moves = access.read.bytes > 0 || access.write.bytes > 0;
-        if access.opens == 0 && !moves {
+        // Beyond the limit the log is refused, so what it adds does not matter; it may claim very much.
+        if (access.opens == 0 && !moves) || self.ops > OPS_MAX {
             return;
         }
-        let Some(file) = self.files.get(access.id) else { return };
+        let Some(file) = self.files.get(access.id) else {
+            self.files.left_out(access.id, access.read.bytes.saturating_add(access.write.bytes));
+            return;
+        };
         let seen = self.uses.entry(file).or_insert(FileUse {
             first_read_s: f64::INFINITY,
             first_write_s: f64::INFINITY,
@@ -204,6 +210,10 @@ impl<'a> Builder<'a> {
                 continue;
             };
             for segment in self.traces.segments(*trace, step) {
+                if is_end_of_file(segment, step) {
+                    self.counts.end_of_file_reads += 1;
+                    continue;
+                }
                 if !is_usable(segment) {
                     self.counts.bad_segments += 1;
                     continue;
@@ -220,7 +230,7 @@ impl<'a> Builder<'a> {
         for (place, segment) in usable {
             let (offset, bytes) = (segment.offset.unsigned_abs(), segment.length.unsigned_abs());
             let Some(part) = parts.get_mut(place) else { continue };
-            self.busy.push(Busy { start_s: segment.start_s, end_s: segment.end_s, rank: part.rank });
+            self.busy(step, part.rank, (segment.start_s, segment.end_s), true);
             self.data(part, step, file, offset..offset + bytes, (segment.start_s, segment.end_s));
         }
     }
@@ -242,7 +252,7 @@ impl<'a> Builder<'a> {
             if share == 0 {
                 continue;
             }
-            self.busy.push(Busy { start_s, end_s, rank: part.rank });
+            self.busy(step, part.rank, flow.window_s, false);
             let chunks = calls.min(share);
             let inside_s = (flow.inside_s / ranks as f64 / chunks as f64).min(window_s / chunks as f64);
             // The first begins with the window, the last ends with it.
@@ -283,7 +293,7 @@ impl<'a> Builder<'a> {
             // With several opens the recorded end is that of the last one.
             let end_s =
                 access.open_s.1.filter(|_| once).unwrap_or(start_s).clamp(start_s, part.first_s.max(start_s));
-            self.busy.push(Busy { start_s, end_s, rank: part.rank });
+            self.busy(Step::Open, part.rank, (start_s, end_s), true);
             self.push(part.rank, Item { start_s, end_s, step: Step::Open, action: Action::Open { file } });
             if let Some(at_s) = part.last_write_s.filter(|_| syncs > 0) {
                 syncs -= 1;
@@ -293,9 +303,15 @@ impl<'a> Builder<'a> {
             let last_s = part.last_s.max(end_s);
             let close_s = access.close_s.0.or(access.close_s.1).unwrap_or(last_s).max(last_s);
             let closed_s = access.close_s.1.filter(|_| once).unwrap_or(close_s).max(close_s);
-            self.busy.push(Busy { start_s: close_s, end_s: closed_s, rank: part.rank });
+            self.busy(Step::Close, part.rank, (close_s, closed_s), true);
             let action = Action::Close { file };
             self.push(part.rank, Item { start_s: close_s, end_s: closed_s, step: Step::Close, action });
+        }
+    }
+
+    fn busy(&mut self, step: Step, rank: u32, (start_s, end_s): (f64, f64), traced: bool) {
+        if self.ops < OPS_MAX {
+            self.busy.push(Busy { start_s, end_s, rank, step, traced });
         }
     }
 
@@ -325,6 +341,11 @@ impl<'a> Builder<'a> {
             }
         }
         self.counts.say(notes);
+        if self.bytes == 0 && self.ops > 0 {
+            let invisible =
+                "copies in the kernel (copy_file_range), mapped memory and io_uring are invisible to it";
+            notes.push(format!("files were opened, but Darshan saw no bytes read or written: {invisible}"));
+        }
         self.files.finish(&created, notes);
         Timeline { ranks: self.ranks, busy: self.busy, collective }
     }
@@ -348,21 +369,52 @@ impl<'a> Builder<'a> {
 
 impl Counts {
     fn say(&self, notes: &mut Vec<String>) {
-        let mut say = |count: u64, what: &str| {
+        let mut say = |count: u64, one: &str, many: &str| {
             if count > 0 {
-                notes.push(format!("{count} {what}"));
+                notes.push(counted(count, one, many));
             }
         };
-        say(self.foreign_ranks, "records of ranks that the job does not have were left out");
-        say(self.bad_segments, "traced accesses with impossible offset, length or time were left out");
-        say(self.spread, "traces are incomplete: the counters of these records were used instead");
-        say(self.without_counters, "traces have no POSIX record: only the trace was used");
+        say(
+            self.foreign_ranks,
+            "record of a rank that the job does not have was left out",
+            "records of ranks that the job does not have were left out",
+        );
+        say(
+            self.bad_segments,
+            "traced access with impossible offset, length or time was left out",
+            "traced accesses with impossible offset, length or time were left out",
+        );
+        say(
+            self.end_of_file_reads,
+            "read at the end of a file moved nothing and was left out",
+            "reads at the end of a file moved nothing and were left out",
+        );
+        say(
+            self.spread,
+            "trace is incomplete: the counters of these records were used instead",
+            "traces are incomplete: the counters of these records were used instead",
+        );
+        say(
+            self.without_counters,
+            "trace has no POSIX record: only the trace was used",
+            "traces have no POSIX record: only the traces were used",
+        );
         say(
             self.untraced,
-            "directions of records have no usable trace: their bytes are spread over their window",
+            "record has only sums of its reads or its writes: they are spread evenly over their time",
+            "records have only sums of their reads or their writes, each counted apart: they are spread evenly \
+             over their time",
         );
-        say(self.split, "of those are of shared records: their bytes are split evenly over the ranks");
-        say(self.stdio_left_out, "STDIO records were left out where POSIX moved bytes of the same file");
+        say(
+            self.split,
+            "of these is of a file shared by ranks: its bytes are split evenly over them",
+            "of these are of files shared by ranks: their bytes are split evenly over them",
+        );
+        say(
+            self.stdio_left_out,
+            "STDIO record was left out because POSIX moved bytes of the same file",
+            "STDIO records were left out because POSIX moved bytes of the same files",
+        );
     }
 }
 
@@ -385,6 +437,11 @@ fn place(flow: Flow, done: u64, bytes: u64) -> Range<u64> {
     }
     let start = (done % top).min(top.saturating_sub(bytes));
     start..start + bytes
+}
+
+/// A read that found nothing more: programs read until one does, so it is no damage, and it moves nothing.
+fn is_end_of_file(segment: &Segment, step: Step) -> bool {
+    step == Step::Read && segment.length == 0 && is_usable(&Segment { length: 1, ..*segment })
 }
 
 fn is_usable(segment: &Segment) -> bool {
@@ -498,6 +555,16 @@ mod tests {
     fn bytes_written_once_end_at_the_highest_byte() {
         let flow = Flow { bytes: 30, top: 100, ..Flow::default() };
         assert_eq!((place(flow, 0, 10), place(flow, 20, 10)), (70..80, 90..100));
+    }
+
+    #[test]
+    fn a_read_of_nothing_is_the_end_of_a_file() {
+        let end = Segment { offset: 0, length: 0, start_s: 0.0, end_s: 0.5 };
+        assert!(is_end_of_file(&end, Step::Read));
+        assert!(!is_end_of_file(&end, Step::Write));
+        assert!(!is_end_of_file(&Segment { length: 1, ..end }, Step::Read));
+        assert!(!is_end_of_file(&Segment { offset: -1, ..end }, Step::Read));
+        assert!(!is_end_of_file(&Segment { start_s: f64::NAN, ..end }, Step::Read));
     }
 
     #[test]

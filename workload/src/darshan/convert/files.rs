@@ -1,13 +1,17 @@
 //! Which files a workload has: one per name over all logs, kept or left out by mount.
 
+use std::borrow::Cow;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap};
 
-use tarazu_layout::{Layout, OstIndex};
+use tarazu_layout::{Bytes, Layout, OstIndex};
 
 use super::Mounts;
 use crate::darshan::header::Module;
 use crate::darshan::job::lies_under;
 use crate::darshan::log::Log;
+use crate::limits::FILES_MAX;
+use crate::text::counted;
 use crate::{File, FileId};
 
 /// Names that stand for the standard streams.
@@ -17,11 +21,17 @@ const STREAMS: [&str; 3] = ["<STDIN>", "<STDOUT>", "<STDERR>"];
 const PARALLEL: [&str; 10] =
     ["lustre", "gpfs", "beegfs", "beegfs_nodev", "orangefs", "pvfs2", "ceph", "panfs", "wekafs", "daos"];
 
+/// Places named in the note about left-out bytes: enough to see where they went.
+const PLACES_SHOWN: usize = 3;
+
 /// The files of all logs converted so far.
 #[derive(Debug, Default)]
 pub(super) struct FileTable {
     files: Vec<File>,
     by_name: BTreeMap<String, FileId>,
+    refused: bool,
+    /// Bytes of files outside the kept mounts.
+    pub(super) left_out_bytes: u64,
 }
 
 impl FileTable {
@@ -29,16 +39,26 @@ impl FileTable {
         self.files
     }
 
-    /// The file of a name, and whether it is new.
-    fn entry(&mut self, name: String) -> (FileId, bool) {
+    /// Files that all logs together name, as far as they were counted: one more than [`FILES_MAX`] at most.
+    pub(super) fn wanted(&self) -> u64 {
+        self.files.len() as u64 + u64::from(self.refused)
+    }
+
+    /// The file of a name, and whether it is new. `None` beyond [`FILES_MAX`].
+    fn entry(&mut self, name: String) -> Option<(FileId, bool)> {
         if let Some(id) = self.by_name.get(&name) {
-            return (*id, false);
+            return Some((*id, false));
         }
+        if self.files.len() as u64 >= FILES_MAX {
+            self.refused = true;
+            return None;
+        }
+        // Below the limit, so it fits.
         let id = FileId(self.files.len() as u32);
         // Until some job is seen to create it.
         self.files.push(File { name: name.clone(), exists: true, logged: None });
         self.by_name.insert(name, id);
-        (id, true)
+        Some((id, true))
     }
 }
 
@@ -51,7 +71,9 @@ pub(super) struct LogFiles<'a> {
     known: HashMap<u64, Option<FileId>>,
     /// Files that no earlier log has used: this one decides whether they exist before.
     fresh: Vec<FileId>,
+    /// Files outside the kept mounts, and where their bytes lie.
     left_out: u64,
+    left_out_bytes: BTreeMap<String, u64>,
     nameless: u64,
 }
 
@@ -92,10 +114,20 @@ impl<'a> LogFiles<'a> {
         }
         if odd > 0 {
             let why = "breaks the rules of layouts (gaps, mirrors, impossible striping)";
-            notes.push(format!("the {} layout of {odd} records {why} and was left out", Module::Lustre));
+            let records = counted(odd, "record", "records");
+            notes.push(format!("the {} layout of {records} {why} and was left out", Module::Lustre));
         }
-        let known = HashMap::new();
-        Self { log, table, keep, layouts, known, fresh: Vec::new(), left_out: 0, nameless: 0 }
+        Self {
+            log,
+            table,
+            keep,
+            layouts,
+            known: HashMap::new(),
+            fresh: Vec::new(),
+            left_out: 0,
+            left_out_bytes: BTreeMap::new(),
+            nameless: 0,
+        }
     }
 
     /// The file of a record id, `None` where it is left out.
@@ -103,24 +135,52 @@ impl<'a> LogFiles<'a> {
         if let Some(known) = self.known.get(&id) {
             return *known;
         }
-        let name = self.log.names.get(id).map(std::borrow::Cow::into_owned);
-        let file = self.keeps(id, name.as_deref()).then(|| {
-            self.nameless += u64::from(name.is_none());
-            // Ids are hashes of names, so a file without name still is the same file everywhere.
-            let (file, fresh) = self.table.entry(name.unwrap_or_else(|| format!("darshan:{id:016x}")));
-            if fresh {
-                self.fresh.push(file);
-            }
-            let layout = self.layouts.remove(&id).flatten();
-            if let (Some(entry), Some(layout)) = (self.table.files.get_mut(file.0 as usize), layout) {
-                // The layout of the first job that used it: later ones find the file as it is.
-                entry.logged.get_or_insert(layout);
-            }
-            file
-        });
-        self.left_out += u64::from(file.is_none());
+        let name = self.log.names.get(id).map(Cow::into_owned);
+        let file = if self.keeps(id, name.as_deref()) {
+            self.add(id, name)
+        } else {
+            self.left_out += u64::from(!name.as_deref().is_some_and(is_stream));
+            None
+        };
         self.known.insert(id, file);
         file
+    }
+
+    fn add(&mut self, id: u64, name: Option<String>) -> Option<FileId> {
+        self.nameless += u64::from(name.is_none());
+        // Ids are hashes of names, so a file without name still is the same file everywhere.
+        let (file, fresh) = self.table.entry(name.unwrap_or_else(|| format!("darshan:{id:016x}")))?;
+        if fresh {
+            self.fresh.push(file);
+        }
+        let layout = self.layouts.remove(&id).flatten();
+        if let (Some(entry), Some(layout)) = (self.table.files.get_mut(file.0 as usize), layout) {
+            // The layout of the first job that used it: later ones find the file as it is.
+            entry.logged.get_or_insert(layout);
+        }
+        Some(file)
+    }
+
+    /// Counts bytes of a file that [`LogFiles::get`] left out.
+    pub(super) fn left_out(&mut self, id: u64, bytes: u64) {
+        let name = self.log.names.get(id);
+        if bytes == 0 || name.as_deref().is_some_and(is_stream) {
+            return;
+        }
+        let place = self.place(name.as_deref());
+        let sum = self.left_out_bytes.entry(place).or_default();
+        *sum = sum.saturating_add(bytes);
+        self.table.left_out_bytes = self.table.left_out_bytes.saturating_add(bytes);
+    }
+
+    /// Where a file lies, in words: its mount, else its first folder.
+    fn place(&self, name: Option<&str>) -> String {
+        let Some(name) = name else { return "files without name".to_owned() };
+        if let Some(mount) = self.log.job.mount_of(name) {
+            return format!("{} ({})", mount.path, mount.fs_type);
+        }
+        let Some(path) = name.strip_prefix('/') else { return "relative paths".to_owned() };
+        format!("/{}", path.split_once('/').map_or("", |(folder, _)| folder))
     }
 
     /// The file of a record id that has been asked for before.
@@ -129,7 +189,7 @@ impl<'a> LogFiles<'a> {
     }
 
     fn keeps(&self, id: u64, name: Option<&str>) -> bool {
-        if name.is_some_and(|name| STREAMS.contains(&name)) {
+        if name.is_some_and(is_stream) {
             return false;
         }
         match self.keep {
@@ -156,13 +216,32 @@ impl<'a> LogFiles<'a> {
             }
         }
         if self.left_out > 0 {
-            notes.push(format!(
-                "{} files outside the kept mounts, or standard streams, were left out",
-                self.left_out
-            ));
+            notes.push(self.left_out_note());
         }
         if self.nameless > 0 {
-            notes.push(format!("{} files have no name in the log and are called by their id", self.nameless));
+            let files = counted(self.nameless, "file has", "files have");
+            notes.push(format!("{files} no name in the log and the id instead"));
         }
     }
+
+    fn left_out_note(&self) -> String {
+        let files = counted(self.left_out, "file", "files");
+        let mut places: Vec<(&str, u64)> =
+            self.left_out_bytes.iter().map(|(place, bytes)| (place.as_str(), *bytes)).collect();
+        if places.is_empty() {
+            return format!("{files} outside the kept mounts left out, no bytes");
+        }
+        let bytes = places.iter().fold(0u64, |sum, (_, bytes)| sum.saturating_add(*bytes));
+        places.sort_by_key(|(_, bytes)| Reverse(*bytes));
+        let shown =
+            places.iter().take(PLACES_SHOWN).map(|(place, bytes)| format!("{place} {}", Bytes(*bytes)));
+        let shown = shown.collect::<Vec<_>>().join(", ");
+        let rest = if places.len() > PLACES_SHOWN { " and less in others" } else { "" };
+        let what = format!("outside the kept mounts left out, and with them {}", Bytes(bytes));
+        format!("{files} {what}: {shown}{rest}; keep these mounts to replay them")
+    }
+}
+
+fn is_stream(name: &str) -> bool {
+    STREAMS.contains(&name)
 }

@@ -10,12 +10,13 @@
 //! 4. **One open and one close** per rank, file and record; the file is created where it was written
 //!    before it was read.
 //! 5. **Think time** is the gap to the end of the rank's previous operation, or to the last barrier.
-//! 6. **Barriers** are inferred around collective accesses and between bursts that most ranks share.
+//! 6. **Barriers** are inferred around collective accesses and between phases that most ranks share.
 
 mod access;
 mod build;
 mod files;
 mod nodes;
+mod phases;
 mod sync;
 
 use std::collections::BTreeSet;
@@ -72,6 +73,9 @@ pub struct Converted {
     pub workload: Workload,
     /// One sentence each, beginning with the log's name.
     pub notes: Vec<String>,
+    /// Bytes read and written in files outside the kept mounts, over all logs; standard streams never
+    /// count. A workload without bytes beside a number above 0 here means that the wrong mounts were kept.
+    pub left_out_bytes: u64,
 }
 
 /// Why a log cannot become a workload.
@@ -116,7 +120,7 @@ pub fn to_workload(logs: &[&Log], options: &ConvertOptions) -> Result<Converted,
     let mut files = FileTable::default();
     let mut converted = Converted::default();
     let mut size = Size::default();
-    let mut ids = BTreeSet::new();
+    let mut ids = JobIds::new(logs);
     for log in order {
         let mut notes = log.notes.clone();
         notes.extend(log.faults.iter().map(|fault| format!("damaged: {}", fault.fault)));
@@ -130,9 +134,7 @@ pub fn to_workload(logs: &[&Log], options: &ConvertOptions) -> Result<Converted,
         }
         job.start = Time(u64::try_from(start_ns(&log.job) - epoch).unwrap_or(u64::MAX));
         let recorded = job.id;
-        while !ids.insert(job.id) {
-            job.id = JobId(job.id.0.wrapping_add(1));
-        }
+        job.id = ids.take(recorded);
         if job.id != recorded {
             notes.push(format!("{recorded} occurs in another log, too, and became {}", job.id));
         }
@@ -140,13 +142,44 @@ pub fn to_workload(logs: &[&Log], options: &ConvertOptions) -> Result<Converted,
         converted.workload.jobs.push(job);
     }
     converted.workload.jobs.sort_by_key(|job| (job.start, job.id));
+    converted.left_out_bytes = files.left_out_bytes;
     converted.workload.files = files.into_files();
     Ok(converted)
+}
+
+/// Gives each job a number of its own: its recorded one, or one above all that the logs name.
+struct JobIds {
+    recorded: BTreeSet<u64>,
+    taken: BTreeSet<u64>,
+    /// Where the search for a free number goes on; it never goes back, so all searches together are short.
+    next: u64,
+}
+
+impl JobIds {
+    fn new(logs: &[&Log]) -> Self {
+        let recorded: BTreeSet<u64> = logs.iter().map(|log| log.job.jobid.cast_unsigned()).collect();
+        let next = recorded.last().map_or(0, |last| last.wrapping_add(1));
+        Self { recorded, taken: BTreeSet::new(), next }
+    }
+
+    fn take(&mut self, wanted: JobId) -> JobId {
+        if self.taken.insert(wanted.0) {
+            return wanted;
+        }
+        while self.recorded.contains(&self.next) {
+            self.next = self.next.wrapping_add(1);
+        }
+        let id = JobId(self.next);
+        self.next = self.next.wrapping_add(1);
+        id
+    }
 }
 
 /// What the workload has so far.
 #[derive(Default)]
 struct Size {
+    jobs: u64,
+    files: u64,
     ranks: u64,
     nodes: u64,
     ops: u64,
@@ -157,6 +190,8 @@ impl Size {
     fn check(&self, log: &Log) -> Result<(), ConvertError> {
         let bytes = u64::try_from(self.bytes).unwrap_or(u64::MAX);
         let limits = [
+            ("jobs", self.jobs, limits::JOBS_MAX),
+            ("files", self.files, limits::FILES_MAX),
             ("ranks", self.ranks, limits::RANKS_MAX),
             ("nodes", self.nodes, u64::from(limits::NODES_MAX)),
             ("operations", self.ops, limits::OPS_MAX),
@@ -183,6 +218,7 @@ fn one_job(
     if record.nprocs < 1 || record.nprocs > RANKS_MAX {
         return Err(ConvertError::Processes { file: log.file.clone(), nprocs: record.nprocs });
     }
+    size.jobs += 1;
     size.ranks += record.nprocs.unsigned_abs();
     size.check(log)?;
     let mut builder = Builder::new(log, &options.mounts, files, notes);
@@ -194,6 +230,8 @@ fn one_job(
     size.check(log)?;
     size.ops -= builder.ops;
     let timeline = builder.finish(notes);
+    size.files = files.wanted();
+    size.check(log)?;
     let nodes = nodes::of_ranks(log, record.nprocs as usize, options.ranks_per_node.max(1), notes);
     let (ops, groups) = sync::into_ops(timeline, notes);
     size.ops += ops.iter().map(|ops| ops.len() as u64).sum::<u64>();

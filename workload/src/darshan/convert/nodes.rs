@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use tarazu_layout::NodeId;
 
 use crate::darshan::log::Log;
+use crate::text::counted;
 
 /// Node numbers of ranks `0..world`, in order of their lowest rank.
 ///
@@ -16,7 +17,8 @@ pub(super) fn of_ranks(log: &Log, world: usize, ranks_per_node: u32, notes: &mut
     if named < world {
         let rest = world - named;
         notes.push(format!(
-            "{rest} of {world} ranks have no host name: {ranks_per_node} per node are assumed"
+            "{rest} of {} no host name: {ranks_per_node} per node are assumed",
+            counted(world as u64, "rank has", "ranks have")
         ));
     }
     let mut numbers: BTreeMap<(Option<&str>, usize), u32> = BTreeMap::new();

@@ -8,16 +8,10 @@ use std::collections::BTreeMap;
 
 use tarazu_layout::Time;
 
+use super::phases::{self, PHASE_GAP_S};
 use crate::limits::GROUP_RANK_PAIRS_MAX;
+use crate::text::counted;
 use crate::{Action, FileId, GroupId, Op, RankId};
-
-/// Seconds in which no rank does I/O that end a burst. Well above the clock skew between nodes and
-/// the pauses inside a burst, well below the time between checkpoints.
-const PHASE_GAP_S: f64 = 0.1;
-
-/// A burst begins a phase only if at least one in this many of the ranks that do I/O take part: a log
-/// line of rank 0 between two checkpoints makes nobody wait.
-const PHASE_RANKS_ONE_IN: usize = 2;
 
 /// Distinct groups of one job. A program has few communicators; each costs memory per rank.
 const GROUPS_MAX: usize = 256;
@@ -37,7 +31,7 @@ pub(super) enum Step {
     /// The barrier that ends a collective access.
     Done,
     Close,
-    /// The barrier between two bursts.
+    /// The barrier between two phases.
     Phase,
 }
 
@@ -57,6 +51,16 @@ pub(super) struct Busy {
     pub(super) start_s: f64,
     pub(super) end_s: f64,
     pub(super) rank: u32,
+    /// `Open`, `Close`, `Write` or `Read`.
+    pub(super) step: Step,
+    /// An access as it was recorded, not a window.
+    pub(super) traced: bool,
+}
+
+impl Busy {
+    pub(super) fn moves_bytes(&self) -> bool {
+        matches!(self.step, Step::Write | Step::Read)
+    }
 }
 
 /// What a log's ranks did.
@@ -85,7 +89,7 @@ struct Groups {
 
 impl Groups {
     fn new(world: usize) -> Self {
-        // The check of a workload keeps a counter for each pair of group and rank.
+        // What the limit of pairs of group and rank leaves.
         let pairs = (GROUP_RANK_PAIRS_MAX / world.max(1) as u64) as usize;
         Self { numbers: BTreeMap::new(), members: Vec::new(), limit: GROUPS_MAX.min(pairs) }
     }
@@ -110,22 +114,26 @@ impl Groups {
 
 /// Operations of each rank, and the groups that they synchronise in.
 pub(super) fn into_ops(timeline: Timeline, notes: &mut Vec<String>) -> (Vec<Vec<Op>>, Vec<Vec<RankId>>) {
-    let Timeline { ranks, mut busy, collective } = timeline;
+    let Timeline { ranks, busy, collective } = timeline;
     let active = ranks.iter().zip(0u32..).filter(|(items, _)| !items.is_empty());
     let active: Vec<RankId> = active.map(|(_, rank)| RankId(rank)).collect();
-    let boundaries = boundaries(&mut busy, active.len(), ranks.len());
-    drop(busy);
+    let phases = phases::find(busy, ranks.len());
     let mut groups = Groups::new(ranks.len());
     let mut events = Vec::new();
-    if let Some(group) = groups.of(active).filter(|_| !boundaries.is_empty()) {
-        events.extend(boundaries.iter().map(|at_s| Event { at_s: *at_s, step: Step::Phase, group }));
-        notes.push(format!(
-            "{} bursts separated by more than {PHASE_GAP_S} s without I/O: a barrier of all ranks that do I/O was \
-             put between them",
-            boundaries.len() + 1
-        ));
+    if let Some(group) = groups.of(active).filter(|_| !phases.ends_s.is_empty()) {
+        events.extend(phases.ends_s.iter().map(|at_s| Event { at_s: *at_s, step: Step::Phase, group }));
+        let turns = phases.ends_s.len() - phases.gaps;
+        for (count, what) in [
+            (phases.gaps, format!("where nobody does I/O for more than {PHASE_GAP_S} s")),
+            (turns, "where the ranks turn from writing to reading or back".to_owned()),
+        ] {
+            if count > 0 {
+                let barriers = counted(count as u64, "barrier", "barriers");
+                notes.push(format!("{barriers} of all ranks that do I/O put {what}"));
+            }
+        }
     }
-    collective_events(&ranks, &collective, &boundaries, &mut groups, &mut events, notes);
+    collective_events(&ranks, &collective, &phases.ends_s, &mut groups, &mut events, notes);
     let meetings = events.iter().map(|event| groups.members.get(event.group).map_or(0, Vec::len));
     if meetings.sum::<usize>() > MEETINGS_MAX {
         notes.push(format!("more than {MEETINGS_MAX} barriers were inferred: all were left out"));
@@ -134,34 +142,6 @@ pub(super) fn into_ops(timeline: Timeline, notes: &mut Vec<String>) -> (Vec<Vec<
     events.sort_by(|a, b| key_order((a.at_s, a.step), (b.at_s, b.step)).then(a.group.cmp(&b.group)));
     let used: Vec<Vec<RankId>> = if events.is_empty() { Vec::new() } else { groups.members };
     (with_barriers(ranks, &events, &used), used)
-}
-
-/// Ends of the bursts that are followed by another one: times at which no rank does I/O.
-fn boundaries(busy: &mut [Busy], active: usize, world: usize) -> Vec<f64> {
-    busy.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
-    let mut found = Vec::new();
-    // Rank to the last burst that it was in; bursts count from 1.
-    let mut last_burst = vec![0u32; world];
-    let (mut burst, mut ranks) = (0u32, 0usize);
-    let mut end_s = f64::NEG_INFINITY;
-    let mut candidate = None;
-    for span in busy.iter() {
-        if span.start_s > end_s + PHASE_GAP_S {
-            candidate = Some(end_s).filter(|end| end.is_finite());
-            burst += 1;
-            ranks = 0;
-        }
-        end_s = end_s.max(span.end_s);
-        if let Some(last) = last_burst.get_mut(span.rank as usize).filter(|last| **last != burst) {
-            *last = burst;
-            ranks += 1;
-        }
-        // Enough ranks take part: the gap before this burst counts.
-        if ranks * PHASE_RANKS_ONE_IN >= active {
-            found.extend(candidate.take());
-        }
-    }
-    found
 }
 
 /// What is known of a collectively used file.
@@ -176,7 +156,7 @@ struct Collective {
 fn collective_events(
     ranks: &[Vec<Item>],
     files: &[FileId],
-    boundaries: &[f64],
+    phase_ends_s: &[f64],
     groups: &mut Groups,
     events: &mut Vec<Event>,
     notes: &mut Vec<String>,
@@ -197,7 +177,7 @@ fn collective_events(
             if matches!(item.step, Step::Write | Step::Read) {
                 seen.first_data_s =
                     Some(seen.first_data_s.map_or(item.start_s, |first| first.min(item.start_s)));
-                let phase = boundaries.partition_point(|boundary| *boundary < item.start_s);
+                let phase = phase_ends_s.partition_point(|end_s| *end_s < item.start_s);
                 let end_s = seen.ends_s.entry(phase).or_insert(item.end_s);
                 *end_s = end_s.max(item.end_s);
             }
@@ -216,12 +196,14 @@ fn collective_events(
     }
     if with > 0 {
         notes.push(format!(
-            "{with} files were used collectively: their ranks meet after the open and after each burst"
+            "{} used collectively: the ranks that do so meet after the open and at the end of each phase",
+            counted(with, "file was", "files were")
         ));
     }
     if without > 0 {
         notes.push(format!(
-            "{without} collectively used files have one rank only, or too many different groups"
+            "{} one rank only, or belong to too many different groups: no barriers were put around their use",
+            counted(without, "collectively used file has", "collectively used files have")
         ));
     }
 }
@@ -315,7 +297,7 @@ mod tests {
     use super::*;
 
     fn span(rank: u32, start_s: f64, end_s: f64) -> Busy {
-        Busy { start_s, end_s, rank }
+        Busy { start_s, end_s, rank, step: Step::Write, traced: true }
     }
 
     fn write(start_s: f64, end_s: f64, file: u32) -> Item {
@@ -323,16 +305,9 @@ mod tests {
         Item { start_s, end_s, step: Step::Write, action }
     }
 
-    #[test]
-    fn a_burst_of_few_ranks_is_no_phase() {
-        let mut busy = vec![span(0, 0.0, 1.0), span(1, 0.0, 1.1), span(2, 0.1, 1.0), span(3, 0.0, 1.0)];
-        // Rank 0 alone writes a line at 5 s; all write at 10 s.
-        busy.push(span(0, 5.0, 5.1));
-        busy.extend((0..4).map(|rank| span(rank, 10.0, 11.0)));
-        assert_eq!(boundaries(&mut busy, 4, 4), [5.1]);
-        // Half of the ranks are enough.
-        busy.push(span(1, 5.0, 5.1));
-        assert_eq!(boundaries(&mut busy, 4, 4), [1.1, 5.1]);
+    fn read(write: Item) -> Item {
+        let file = FileId(write.action.file().map_or(0, |file| file.0));
+        Item { step: Step::Read, action: Action::Read { file, offset: 0, bytes: 1 }, ..write }
     }
 
     #[test]
@@ -398,8 +373,9 @@ mod tests {
 
     fn any_rank() -> impl Strategy<Value = Vec<Item>> {
         // A coarse grid, so that equal times are common.
-        let item = (0u32..60, 0u32..8, 0u32..3).prop_map(|(start, length, file)| {
-            write(f64::from(start) * 0.05, f64::from(start + length) * 0.05, file)
+        let item = (0u32..60, 0u32..8, 0u32..3, any::<bool>()).prop_map(|(start, length, file, reads)| {
+            let item = write(f64::from(start) * 0.05, f64::from(start + length) * 0.05, file);
+            if reads { read(item) } else { item }
         });
         proptest::collection::vec(item, 0..12).prop_map(|mut items| {
             items.sort_by(|a, b| a.start_s.total_cmp(&b.start_s));
@@ -414,7 +390,7 @@ mod tests {
             collective in proptest::collection::btree_set(0u32..3, 0..3),
         ) {
             let busy = ranks.iter().zip(0u32..).flat_map(|(items, rank)| {
-                items.iter().map(move |item| span(rank, item.start_s, item.end_s))
+                items.iter().map(move |item| Busy { step: item.step, ..span(rank, item.start_s, item.end_s) })
             });
             let busy = busy.collect();
             let collective = collective.into_iter().map(FileId).collect();

@@ -1,0 +1,107 @@
+//! What stands below the table: how to read it, what the controller did, and why files were left alone.
+
+use std::fmt::Write;
+
+use tarazu_sim::experiment::{PolicyResult, Results};
+use tarazu_sim::report::{Subject, forecast_name};
+use tarazu_sim::{Background, Forecast, Policy};
+
+use crate::cli::words::{average, counted, reason};
+
+pub(super) fn write(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt::Result {
+    changes(results, out)?;
+    for result in &results.policies {
+        left_alone(result, out)?;
+        controller(result, out)?;
+    }
+    hint(subject, results, out)?;
+    if !results.policies.iter().any(|result| result.policy.has_controller()) {
+        return Ok(());
+    }
+    if results.policies.iter().any(|result| result.policy == Policy::TarazuCentral) {
+        let what = "steers every file at once with a perfect view of placements; sees no load of others";
+        writeln!(out, "{} is a reference: {what}", Policy::TarazuCentral)?;
+    }
+    let forecast = subject.scenario.forecast;
+    let meaning = match forecast {
+        Forecast::Perfect => "sizes and numbers of files are known when a job starts, an upper bound",
+        Forecast::Nothing => "no job is known, so nothing can be steered by size",
+    };
+    writeln!(out, "forecast {}: {meaning}", forecast_name(forecast))
+}
+
+fn changes(results: &Results, out: &mut String) -> std::fmt::Result {
+    let Some((baseline, [_, ..])) = results.policies.split_first() else { return Ok(()) };
+    let baseline = baseline.policy;
+    if results.seeds.len() < 2 {
+        writeln!(out, "changes: against {baseline}; = below 0.05 %; one seed says nothing about chance")?;
+        return Ok(());
+    }
+    writeln!(out, "changes: mean against {baseline}, seed by seed, ± half of the 95 % interval")?;
+    writeln!(out, "         ~ not clear: the interval has 0 in it; = below 0.05 %")?;
+    writeln!(out, "         not corrected for many comparisons: one in twenty is clear by chance alone")
+}
+
+/// Files that the policy left to the file system, a seed, with the reason in plain words.
+fn left_alone(result: &PolicyResult, out: &mut String) -> std::fmt::Result {
+    let policy = result.policy;
+    let seeds = result.outcomes.len() as u64;
+    let made: u64 = result.outcomes.iter().map(|outcome| outcome.files_made).sum();
+    for (name, count) in result.refusals() {
+        let words = reason(name);
+        // The same in every seed, as the files of a workload are.
+        let is_all = count == made;
+        let each = average(count, seeds);
+        if is_all {
+            let files = if each == "1" { "file" } else { "files" };
+            let in_seeds = if seeds > 1 { " in every seed" } else { "" };
+            writeln!(out, "{policy} left all {each} {files} to the file system{in_seeds}: {words}")?;
+        } else {
+            let of = average(made, seeds);
+            let a_seed = if seeds > 1 { " a seed" } else { "" };
+            writeln!(out, "{policy} left {each} of {of} files{a_seed} to the file system: {words}")?;
+        }
+    }
+    Ok(())
+}
+
+/// What a reader would otherwise take for a decision: a controller that could not decide.
+fn controller(result: &PolicyResult, out: &mut String) -> std::fmt::Result {
+    let policy = result.policy;
+    if !policy.has_controller() {
+        return Ok(());
+    }
+    let seeds = result.outcomes.len() as u64;
+    let planless = result.outcomes.iter().filter(|outcome| outcome.plans == 0).count() as u64;
+    if planless > 0 {
+        let all = counted(seeds, "seed");
+        writeln!(out, "{policy}: the controller made no plan in {planless} of {all}")?;
+    }
+    let refused: u64 = result.outcomes.iter().map(|outcome| outcome.reports_refused).sum();
+    if refused > 0 {
+        writeln!(
+            out,
+            "{policy}: the controller refused {} in all seeds together",
+            counted(refused, "report")
+        )?;
+    }
+    Ok(())
+}
+
+/// Where nothing was steered because nothing is wrong: how to see something wrong.
+fn hint(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt::Result {
+    let Some(tarazu) = results.policies.iter().find(|result| result.policy == Policy::Tarazu) else {
+        return Ok(());
+    };
+    let scenario = subject.scenario;
+    let is_quiet = scenario.sick.is_none() && scenario.background == Background::None;
+    let steered: u64 = tarazu.outcomes.iter().map(|outcome| outcome.files_steered).sum();
+    let last = subject.system.topology.targets().len().saturating_sub(1);
+    if steered == 0 && is_quiet && scenario.forecast == Forecast::Perfect {
+        writeln!(out, "to see it act: --sick {} (a slow target)", SICK_SHOWN.min(last))?;
+    }
+    Ok(())
+}
+
+/// The target that the hint proposes, on systems that have so many.
+const SICK_SHOWN: usize = 3;
