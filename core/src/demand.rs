@@ -56,7 +56,8 @@ impl Demand {
             for file in &job.files {
                 let class = &mut demand.classes[usize::from(class_of(file.expected))];
                 let to_come = |whole: u128| {
-                    let rest = if burst == 0 { whole } else { whole * (burst - placed) / burst };
+                    // Files without bytes have no burst to be part of; they count whole.
+                    let rest = (whole * (burst - placed)).checked_div(burst).unwrap_or(whole);
                     u64::try_from(rest).unwrap_or(u64::MAX)
                 };
                 let stripes = to_come(u128::from(file.stripes_per_burst));

@@ -65,32 +65,38 @@ fn midpoint_us(base_us: i64, unit_us: i64, units: u32) -> i64 {
 
 /// Puts `units` units one after the other where each finishes first.
 ///
-/// `links` is indexed by [`Bin::server`]. Costs `O(units × log bins)`.
+/// `links` is indexed by [`Bin::server`]. Costs `O(bins + units × log bins)`: all targets of a server wait
+/// for the same link, so the server's best is always its target with the earliest finish of its own, and
+/// a unit changes the score of one server only.
 #[must_use]
 pub fn fill(bins: &[Bin], links: &[Link], units: u32) -> Filled {
     let mut filled = Filled { units: vec![0; bins.len()], left_over: units, last_finish_us: 0 };
     let mut below = vec![0u32; links.len()];
-    let open = |target: &u32| bins[*target as usize].cap > 0;
-    let mut heap: BinaryHeap<Reverse<Score>> = (0..bins.len() as u32)
-        .filter(open)
-        .map(|target| Reverse(score(bins, links, &filled.units, &below, target)))
+    let mut firsts: Vec<Vec<Reverse<(i64, u32)>>> = vec![Vec::new(); links.len()];
+    for (target, bin) in (0..).zip(bins).filter(|(_, bin)| bin.cap > 0) {
+        let own_us = midpoint_us(bin.base_us, bin.unit_us, 0);
+        firsts[bin.server as usize].push(Reverse((own_us, target)));
+    }
+    let mut queues: Vec<BinaryHeap<_>> = firsts.into_iter().map(BinaryHeap::from).collect();
+    let bests = queues.iter().filter_map(BinaryHeap::peek);
+    let mut heap: BinaryHeap<Reverse<Score>> = bests
+        .map(|Reverse((_, target))| Reverse(score(bins, links, &filled.units, &below, *target)))
         .collect();
     while filled.left_over > 0 {
-        let Some(Reverse(seen)) = heap.pop() else { break };
-        // The link may have filled up since this score was pushed. Scores only rise, so a stale one is
-        // put back and the next looked at.
-        let actual = score(bins, links, &filled.units, &below, seen.target);
-        if actual > seen {
-            heap.push(Reverse(actual));
-            continue;
-        }
-        let bin = &bins[seen.target as usize];
-        filled.units[seen.target as usize] += 1;
+        let Some(Reverse(best)) = heap.pop() else { break };
+        let bin = &bins[best.target as usize];
+        let taken = &mut filled.units[best.target as usize];
+        *taken += 1;
         below[bin.server as usize] += 1;
         filled.left_over -= 1;
-        filled.last_finish_us = filled.last_finish_us.max(seen.finish_us);
-        if filled.units[seen.target as usize] < bin.cap {
-            heap.push(Reverse(score(bins, links, &filled.units, &below, seen.target)));
+        filled.last_finish_us = filled.last_finish_us.max(best.finish_us);
+        let queue = &mut queues[bin.server as usize];
+        queue.pop();
+        if *taken < bin.cap {
+            queue.push(Reverse((midpoint_us(bin.base_us, bin.unit_us, *taken), best.target)));
+        }
+        if let Some(Reverse((_, target))) = queue.peek() {
+            heap.push(Reverse(score(bins, links, &filled.units, &below, *target)));
         }
     }
     filled

@@ -174,7 +174,7 @@ fn a_solver_that_is_always_late_still_publishes() {
     let mut tables = 0;
     for step in 1..200u64 {
         shell.now += INTERVAL;
-        let load = sample(&topology(2, 2), 0, step, step % 7 << 30);
+        let load = sample(&topology(2, 2), 0, step, (step % 7) << 30);
         waiting.extend(effects_to_problems(shell.step(Event::Sample(load)), shell.now));
         // Each solution takes longer than the controller is willing to wait.
         let due =

@@ -341,7 +341,7 @@ fn left_out_bytes_are_named() {
     let wanted =
         format!("1 file outside the kept mounts left out, and with them {all}: /scratch (lustre) {all}");
     assert!(note.contains(&wanted), "{note}");
-    // All of the standard streams, which never count.
+    // Standard streams never count.
     assert!(!convert(&log, Mounts::All).notes.iter().any(|note| note.contains("left out")));
 }
 

@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use tarazu_layout::Bytes;
 use tarazu_sim::experiment::{PolicyResult, Results};
 use tarazu_sim::report::{Subject, forecast_name};
 use tarazu_sim::{Background, Forecast, Policy};
@@ -14,6 +15,7 @@ pub(super) fn write(subject: &Subject<'_>, results: &Results, out: &mut String) 
         left_alone(result, out)?;
         controller(result, out)?;
     }
+    off_target(results, out)?;
     hint(subject, results, out)?;
     if !results.policies.iter().any(|result| result.policy.has_controller()) {
         return Ok(());
@@ -86,6 +88,18 @@ fn controller(result: &PolicyResult, out: &mut String) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// Bytes whose time no target gave: the same for every policy, as placement does not change them.
+fn off_target(results: &Results, out: &mut String) -> std::fmt::Result {
+    let outcomes = results.policies.first().map(|first| first.outcomes.as_slice()).unwrap_or_default();
+    let bytes: u64 = outcomes.iter().map(|outcome| outcome.off_target_bytes).sum();
+    if bytes == 0 {
+        return Ok(());
+    }
+    let a_seed = Bytes(bytes / outcomes.len().max(1) as u64);
+    let what = "lie on no target (data on the metadata target, ranges that nobody wrote) and take no time";
+    writeln!(out, "{a_seed} a seed {what}")
 }
 
 /// Where nothing was steered because nothing is wrong: how to see something wrong.

@@ -144,7 +144,7 @@ mod tests {
 
     fn results(mean: f64) -> Results {
         let value = Some(Interval { mean, ends: None });
-        let change = Change { percent: Interval { mean, ends: Some((mean, mean + 1000.0)) }, is_clear: true };
+        let change = Change { percent: Interval { mean, ends: Some((mean, mean + 100.0)) }, is_clear: true };
         let result = |policy: Policy| PolicyResult {
             policy,
             outcomes: Vec::new(),
