@@ -77,6 +77,7 @@ fn busy_view() -> View {
             files_per_process: 1,
             stripes_per_burst: (64 << (number % 6)) << (number % 4),
             expected: Bytes(1 << (20 + number % 18)),
+            placed: Bytes(1 << (20 + number % 18)),
             stripe_count: 1 << (number % 4),
             stripe_size: 1 << 20,
             confidence: 100,
@@ -94,6 +95,7 @@ fn epoch(criterion: &mut Criterion) {
         fresh_within: Duration::from_secs(15),
         now: Time(2),
         layout_cost: Duration::from_micros(300),
+        always: false,
     };
     let mut rng = stream(1, "bench", 0);
     criterion.bench_function("epoch_2016_targets_200_jobs", |bench| {

@@ -27,7 +27,7 @@ pub fn class_of(expected: Bytes) -> u8 {
 }
 
 /// What one size class is expected to need until the next plan.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ClassDemand {
     /// Stripes of files that are about to be made.
     pub stripes: u64,
@@ -35,10 +35,12 @@ pub struct ClassDemand {
     pub bytes: Bytes,
     /// The largest stripe count among them.
     pub stripe_count_max: u32,
+    /// The stripes of each job, in order of its number.
+    pub by_job: Vec<u64>,
 }
 
 /// The demand by size class.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Demand {
     /// By class number.
     pub classes: [ClassDemand; CLASSES],
@@ -62,6 +64,7 @@ impl Demand {
                 };
                 let stripes = to_come(u128::from(file.stripes_per_burst));
                 class.stripes = class.stripes.saturating_add(stripes);
+                class.by_job.push(stripes);
                 class.bytes += Bytes(to_come(burst_bytes(file)));
                 class.stripe_count_max = class.stripe_count_max.max(file.stripe_count);
             }
@@ -70,10 +73,10 @@ impl Demand {
     }
 }
 
-/// Bytes of all files of one class's burst. Each file's are bounded as the ledger bounds them, so that
+/// Bytes of all files of one class's burst on the component that is placed. Each file's are bounded as the ledger bounds them, so that
 /// products stay within 128 bits.
 fn burst_bytes(file: &FileProfile) -> u128 {
-    u128::from(file.expected.0.min(EXPECTED_MAX)) * u128::from(file.files_per_burst)
+    u128::from(file.placed.0.min(EXPECTED_MAX)) * u128::from(file.files_per_burst)
 }
 
 #[cfg(test)]

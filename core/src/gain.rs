@@ -10,6 +10,10 @@ use tarazu_layout::{TargetId, hash};
 /// The saving must be so many times the cost: an estimate may be wrong by that much and still do no harm.
 pub const GAIN_OVER_COST: f64 = 10.0;
 
+/// The saving must be at least this share of what the files of the burst would take as a whole: less is
+/// within the error of what is known of sizes and speeds.
+pub const GAIN_SHARE_MIN: f64 = 0.05;
+
 /// Starting points on the rings that a walk is averaged over: between these bounds, fewer on long rings,
 /// where one walk meets many targets anyway.
 const STARTS: (usize, usize) = (4, 32);
@@ -22,8 +26,9 @@ const TICKETS_GOAL: usize = 16_384;
 pub struct Burst<'a> {
     /// The ring's tickets.
     pub ring: &'a [TargetId],
-    /// Stripes that are about to be made.
-    pub stripes: u64,
+    /// Stripes that are about to be made, by whom: each part begins at a place of its own on the ring.
+    /// The jobs of one class do; the file system's one cursor takes all of them one after the other.
+    pub parts: &'a [u64],
     /// Work of one stripe on each target, seconds.
     pub stripe_s: &'a [f64],
 }
@@ -138,21 +143,35 @@ fn chance_within(among: u64, all: u64, draws: u64) -> f64 {
     ((top as f64 - middle) / (all as f64 - middle)).powf(factors as f64)
 }
 
-/// Stripes by target of one burst that begins somewhere on its ring.
+/// Stripes by target of one burst whose parts begin somewhere on its ring.
 fn walk(burst: &Burst<'_>, from: u64, targets: usize) -> Vec<u64> {
     let mut stripes = vec![0u64; targets];
-    let length = burst.ring.len() as u64;
+    let length = burst.ring.len();
     if length == 0 {
         return stripes;
     }
-    let (rounds, rest) = (burst.stripes / length, burst.stripes % length);
-    if rounds > 0 {
-        burst.ring.iter().for_each(|target| stripes[target.index()] += rounds);
+    // How the number of stripes changes from ticket to ticket, so that a part costs the same whatever
+    // its size.
+    let mut rises = vec![0u64; length + 1];
+    let mut falls = vec![0u64; length + 1];
+    let mut rounds = 0u64;
+    for (part, wanted) in burst.parts.iter().enumerate() {
+        rounds = rounds.saturating_add(wanted / length as u64);
+        let rest = (wanted % length as u64) as usize;
+        let begin = (hash::combine(from, part as u64) % length as u64) as usize;
+        let end = begin + rest;
+        rises[begin] += 1;
+        falls[end.min(length)] += 1;
+        if end > length {
+            rises[0] += 1;
+            falls[end - length] += 1;
+        }
     }
-    let begin = (from % length) as usize;
-    let (before, after) = burst.ring.split_at(begin);
-    for target in after.iter().chain(before).take(rest as usize) {
-        stripes[target.index()] += 1;
+    let mut here = 0;
+    for (place, target) in burst.ring.iter().enumerate() {
+        // More rises than falls up to any place, since every fall follows its rise.
+        here = here + rises[place] - falls[place];
+        stripes[target.index()] = stripes[target.index()].saturating_add(rounds.saturating_add(here));
     }
     stripes
 }
@@ -169,7 +188,7 @@ mod tests {
     fn a_balanced_system_has_no_gain() {
         let (ring, base, stripe) = (ring(35), vec![0.0; 35], vec![0.5; 35]);
         for stripes in [1, 16, 35, 64, 1000] {
-            let burst = Burst { ring: &ring, stripes, stripe_s: &stripe };
+            let burst = Burst { ring: &ring, parts: &[stripes], stripe_s: &stripe };
             let walked = Walked::new(&base, &[burst]);
             let expected = 0.5 * (stripes as f64 / 35.0).ceil();
             assert!((walked.last_s(0, stripes) - expected).abs() < 1e-9, "{stripes} stripes");
@@ -183,13 +202,49 @@ mod tests {
         stripe[3] = 20.0;
         let without: Vec<TargetId> = all.iter().copied().filter(|target| target.0 != 3).collect();
         let last = |ring: &[TargetId], draws| {
-            let burst = Burst { ring, stripes: 9, stripe_s: &stripe };
+            let burst = Burst { ring, parts: &[9], stripe_s: &stripe };
             Walked::new(&base, &[burst]).last_s(0, draws)
         };
         assert!((last(&without, 9) - 1.0).abs() < 1e-9);
         // Nine of ten consecutive tickets meet the slow one nearly always; one draw rarely does.
         assert!(last(&all, 9) > 15.0);
         assert!(last(&all, 1) < 4.0);
+    }
+
+    #[test]
+    fn jobs_that_begin_where_they_like_meet_each_other() {
+        let (ring, base, stripe) = (ring(35), vec![0.0; 35], vec![1.0; 35]);
+        let last = |parts: &[u64]| {
+            let burst = Burst { ring: &ring, parts, stripe_s: &stripe };
+            Walked::new(&base, &[burst]).last_s(0, 8)
+        };
+        assert!((last(&[32]) - 1.0).abs() < 1e-9, "one cursor gives each target one");
+        assert!(last(&[8, 8, 8, 8]) > 1.5, "four jobs overlap");
+    }
+
+    /// The obvious twin: step from ticket to ticket.
+    fn walk_twin(burst: &Burst<'_>, from: u64, targets: usize) -> Vec<u64> {
+        let mut stripes = vec![0; targets];
+        for (part, wanted) in burst.parts.iter().enumerate() {
+            let begin = hash::combine(from, part as u64) % burst.ring.len() as u64;
+            for step in 0..*wanted {
+                stripes[burst.ring[((begin + step) % burst.ring.len() as u64) as usize].index()] += 1;
+            }
+        }
+        stripes
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn walking_agrees_with_stepping(
+            parts in proptest::collection::vec(0u64..200, 0..9),
+            tickets in proptest::collection::vec(0u32..20, 1..60),
+            from in proptest::prelude::any::<u64>(),
+        ) {
+            let ring: Vec<TargetId> = tickets.into_iter().map(TargetId).collect();
+            let burst = Burst { ring: &ring, parts: &parts, stripe_s: &[] };
+            proptest::prop_assert_eq!(walk(&burst, from, 20), walk_twin(&burst, from, 20));
+        }
     }
 
     fn ladder(work_s: &[f64], stripes: &[u64]) -> Ladder {

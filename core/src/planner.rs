@@ -12,7 +12,7 @@ use tarazu_table::{JobEntry, Order};
 
 use crate::demand::{CLASSES, ClassDemand, Demand, class_of};
 use crate::fill::{Bin, Link, fill, last_finish_us};
-use crate::gain::{Burst, GAIN_OVER_COST, Walked};
+use crate::gain::{Burst, GAIN_OVER_COST, GAIN_SHARE_MIN, Walked};
 use crate::plan::{ClassPlan, Plan, TargetReason};
 use crate::policy::Planner;
 use crate::ring::{self, RingRequest};
@@ -50,6 +50,8 @@ pub struct TarazuPlanner {
     pub now: Time,
     /// What an explicit layout adds to a create.
     pub layout_cost: Duration,
+    /// Steer every known job, also where nothing is expected of it: to measure what steering costs.
+    pub always: bool,
 }
 
 impl Planner for TarazuPlanner {
@@ -118,12 +120,18 @@ impl TarazuPlanner {
         before: Option<&ClassPlan>,
     ) -> ClassPlan {
         let taking_part = reasons.iter().filter(|reason| takes_part(**reason)).count();
-        let units = (taking_part * ring::passes(taking_part)) as u32;
+        // A burst is a handful of stripes a target, so it is filled stripe by stripe, in whole rounds lest
+        // equal targets get unequal tickets; what is only nominal is filled as finely as a ring can say.
+        let finest = taking_part * ring::passes(taking_part);
+        let units = match demand.stripes {
+            0 => finest as u32,
+            stripes => stripes.min(finest as u64).next_multiple_of(taking_part.max(1) as u64) as u32,
+        };
         let stripes = (demand.stripe_count_max as usize).max(1);
         // One target may have so many tickets that they can still be kept apart on the ring.
         let apart = DISTINCT_TICKETS.min(stripes.max(taking_part.div_ceil(2))).min(taking_part).max(1);
         let unit_bytes = ticket_bytes(demand, nominal_bytes, units);
-        let (bins, links) = self.bins(view, reasons, work, unit_bytes, units / apart as u32);
+        let (bins, links) = self.bins(view, reasons, work, unit_bytes, units.div_ceil(apart as u32));
         let filled = fill(&bins, &links, units);
         let kept = before.filter(|before| {
             // A ring for files with fewer stripes may repeat targets too early for these.
@@ -203,18 +211,19 @@ impl TarazuPlanner {
             })
             .collect();
         let plain = plain_ring(view, reasons);
+        let totals: Vec<[u64; 1]> = demand.classes.iter().map(|class| [class.stripes]).collect();
         let mut planned = Vec::with_capacity(CLASSES);
         let mut stock = Vec::with_capacity(CLASSES);
         for (class, plan) in classes.iter().enumerate() {
-            let (stripes, stripe_s) = (demand.classes[class].stripes, &stripe_s[class][..]);
+            let stripe_s = &stripe_s[class][..];
             let ring = plan.ring.as_ref().map_or(&[][..], |ring| &ring.tickets);
-            planned.push(Burst { ring, stripes, stripe_s });
-            stock.push(Burst { ring: &plain, stripes, stripe_s });
+            planned.push(Burst { ring, parts: &demand.classes[class].by_job, stripe_s });
+            stock.push(Burst { ring: &plain, parts: &totals[class], stripe_s });
         }
         Gains {
             planned: Walked::new(&base_s, &planned),
             stock: Walked::new(&base_s, &stock),
-            drained: reasons.contains(&TargetReason::Excluded(Exclusion::Drained)),
+            at_any_cost: self.always || reasons.contains(&TargetReason::Excluded(Exclusion::Drained)),
             least_s: self.layout_cost.as_secs_f64() * GAIN_OVER_COST,
         }
     }
@@ -288,7 +297,7 @@ struct Gains {
     planned: Walked,
     stock: Walked,
     /// An operator's drain is honoured whatever it costs.
-    drained: bool,
+    at_any_cost: bool,
     least_s: f64,
 }
 
@@ -297,10 +306,14 @@ impl Gains {
     fn worthwhile(&self, file: &FileProfile) -> bool {
         let class = usize::from(class_of(file.expected));
         let stripes = file.stripes_per_burst;
-        let gain_s = self.stock.last_s(class, stripes) - self.planned.last_s(class, stripes);
+        let stock_s = self.stock.last_s(class, stripes);
+        let gain_s = stock_s - self.planned.last_s(class, stripes);
         // The burst saves its gain once, but every file costs its own layout, one after the other in
         // each process.
-        self.drained || gain_s >= self.least_s * f64::from(file.files_per_process.max(1))
+        let cost_s = self.least_s * f64::from(file.files_per_process.max(1));
+        // What a file's later components take is not ours to save.
+        let whole_s = stock_s * file.expected.0 as f64 / file.placed.0.max(1) as f64;
+        self.at_any_cost || gain_s >= cost_s.max(whole_s * GAIN_SHARE_MIN)
     }
 }
 

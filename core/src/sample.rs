@@ -67,7 +67,7 @@ pub struct Placed {
     pub key: JobKey,
     /// The targets, one a stripe.
     pub targets: Vec<TargetId>,
-    /// Bytes the file was expected to hold.
+    /// Bytes the file was expected to hold on these targets.
     pub expected: Bytes,
     /// What happened.
     pub outcome: PlacedOutcome,
@@ -112,6 +112,9 @@ pub struct FileProfile {
     pub stripes_per_burst: u64,
     /// Bytes a file is expected to hold.
     pub expected: Bytes,
+    /// Of those, bytes on the component that gets its targets from us: a progressive layout's later
+    /// components are placed by the file system.
+    pub placed: Bytes,
     /// Stripes of a file's first component on targets, at most.
     pub stripe_count: u32,
     /// Bytes of a stripe unit.

@@ -55,6 +55,7 @@ impl Shell {
             fresh_within: INTERVAL * 3,
             now: self.now,
             layout_cost: std::time::Duration::ZERO,
+            always: false,
         };
         problem.solve(&mut planner, &mut self.rng)
     }

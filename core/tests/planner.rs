@@ -18,7 +18,12 @@ use tarazu_layout::{Bytes, JobId, TargetId, Time};
 const NOW: Time = Time(100_000_000_000);
 
 fn planner() -> TarazuPlanner {
-    TarazuPlanner { fresh_within: INTERVAL * 3, now: NOW, layout_cost: Duration::from_micros(300) }
+    TarazuPlanner {
+        fresh_within: INTERVAL * 3,
+        now: NOW,
+        layout_cost: Duration::from_micros(300),
+        always: false,
+    }
 }
 
 fn plan(view: &View, previous: Option<&Plan>) -> Plan {

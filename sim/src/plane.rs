@@ -16,6 +16,7 @@ use tarazu_core::view::View;
 use tarazu_layout::{FsId, NodeId, Time};
 use tarazu_table::{FsIdentity, Published, Reason, Stamp, Table};
 
+use crate::scenario::Scenario;
 use crate::system::System;
 
 /// All simulated hosts boot once.
@@ -53,6 +54,7 @@ pub(crate) struct Plane {
     rng: Rng,
     interval: Duration,
     layout_cost: Duration,
+    steer_always: bool,
     report_delay: Duration,
     publish_delay: Duration,
     tables: Vec<Fanned>,
@@ -71,7 +73,7 @@ pub(crate) struct Plane {
 }
 
 impl Plane {
-    pub(crate) fn new(system: &System, nodes: u32, seed: u64) -> Self {
+    pub(crate) fn new(system: &System, scenario: &Scenario, nodes: u32, seed: u64) -> Self {
         let timing = system.control;
         let interval_seconds = timing.interval_s.max(1.0) as u64;
         let config = ControlConfig {
@@ -89,6 +91,7 @@ impl Plane {
             rng: stream(seed, "control", 0),
             interval: config.interval,
             layout_cost: Duration::from_secs_f64(system.layout_s),
+            steer_always: scenario.steer_always,
             report_delay: Duration::from_secs_f64(timing.report_delay_s),
             publish_delay: Duration::from_secs_f64(timing.publish_delay_s),
             tables: Vec::new(),
@@ -125,6 +128,7 @@ impl Plane {
                             fresh_within: self.interval * FRESH_INTERVALS,
                             now,
                             layout_cost: self.layout_cost,
+                            always: self.steer_always,
                         };
                         let plan = Box::new(problem.solve(&mut planner, &mut self.rng));
                         events.push(Event::Solved { seq: problem.seq, plan });

@@ -17,7 +17,7 @@ use crate::system::System;
 /// Files made within so many seconds belong to one burst: two reporting intervals.
 const BURST_S: f64 = 10.0;
 
-/// Profiles of all jobs, and the expected size of every file.
+/// Profiles of all jobs, and what every file is expected to hold on the component that is placed.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Profiles {
     starts: Vec<Option<JobStart>>,
@@ -28,6 +28,8 @@ pub(crate) struct Profiles {
 #[derive(Default)]
 struct Class {
     sizes: Vec<u64>,
+    /// Bytes of all files on the component that is placed.
+    placed: u64,
     /// When each was made, by the rank that was first to make it.
     made_at: BTreeMap<RankId, Vec<Time>>,
     stripes: u64,
@@ -84,7 +86,6 @@ impl Profiles {
                 continue;
             }
             let size = written.get(&file).copied().unwrap_or(0);
-            self.expected[place] = Some(Bytes(size));
             let name = &workload.files[place].name;
             let class = classes.entry(FileClass::of_name(name.as_bytes())).or_default();
             let state = FileState::new(&workload.files[place], system, scenario.striping);
@@ -93,6 +94,9 @@ impl Profiles {
                 class.stripe_count = class.stripe_count.max(component.stripe_count);
                 class.stripes += u64::from(component.stripe_count);
                 class.stripe_size = component.stripe_size;
+                let on_it = component.extent.clip(0, size).map_or(0, |(from, to)| to - from);
+                class.placed += on_it;
+                self.expected[place] = Some(Bytes(on_it));
             }
             class.sizes.push(size);
             class.made_at.entry(rank).or_default().push(at);
@@ -105,7 +109,7 @@ impl Profiles {
         self.starts.get(job).cloned().flatten()
     }
 
-    /// Bytes that a file is expected to hold.
+    /// Bytes that a file is expected to hold on the component that is placed.
     pub(crate) fn expected(&self, file: FileId) -> Option<Bytes> {
         self.expected.get(file.0 as usize).copied().flatten()
     }
@@ -122,6 +126,7 @@ fn profile(job: &Job, class: FileClass, files: Class) -> FileProfile {
         files_per_process: of_one.max().unwrap_or(0),
         stripes_per_burst: (u64::from(files_per_burst) * files.stripes).div_ceil(count),
         expected: Bytes(mean),
+        placed: Bytes(files.placed / count),
         stripe_count: files.stripe_count,
         stripe_size: files.stripe_size,
         confidence: 100,

@@ -59,6 +59,7 @@ struct ScenarioPart {
     sick_speed: Option<f64>,
     sick_known_after_intervals: Option<u32>,
     forecast: &'static str,
+    steer_always: bool,
     start_jitter_s: f64,
 }
 
@@ -134,6 +135,7 @@ impl Report {
                 sick_speed: scenario.sick.map(|sick| sick.speed),
                 sick_known_after_intervals: scenario.sick.and(scenario.sick_known_after),
                 forecast: forecast_name(scenario.forecast),
+                steer_always: scenario.steer_always,
                 start_jitter_s: scenario.start_jitter_s,
             },
             seeds: results.seeds.clone(),

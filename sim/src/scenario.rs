@@ -211,6 +211,8 @@ pub struct Scenario {
     pub sick_known_after: Option<u32>,
     /// What is known of jobs.
     pub forecast: Forecast,
+    /// `tarazu` steers every known job, also where nothing is to be gained: shows what steering costs.
+    pub steer_always: bool,
     /// Each job's start is delayed by a uniform draw from 0 to this, seconds, the same for all policies.
     pub start_jitter_s: f64,
 }
@@ -224,6 +226,7 @@ impl Default for Scenario {
             sick: None,
             sick_known_after: Some(3),
             forecast: Forecast::Perfect,
+            steer_always: false,
             start_jitter_s: 5.0,
         }
     }

@@ -205,9 +205,9 @@ fn an_unknown_job_is_left_alone_with_a_reason() {
 fn one_job_falls_on_the_ring_as_evenly_as_round_robin() {
     let ranks = (0..8).map(|rank| vec![create(rank), write(rank, 0, 100 * MIB)]).collect();
     let workload = Workload { jobs: vec![job(ranks)], files: files(8) };
+    let always = Scenario { steer_always: true, ..scenario() };
     for seed in 1..20 {
-        // Layouts cost nothing here, so every file is steered.
-        let steered = run(&workload, &system(&[]), &scenario(), Policy::Tarazu, seed).expect("a run");
+        let steered = run(&workload, &system(&[]), &always, Policy::Tarazu, seed).expect("a run");
         assert_eq!(steered.files_steered, 8, "{:?}", steered.refusals);
         close(&steered, Metric::Makespan, 2.0);
         close(&steered, Metric::StoredCov, 0.0);

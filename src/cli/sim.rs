@@ -75,6 +75,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "WHAT", default_value = "perfect", value_parser = parse_forecast)]
     forecast: Forecast,
 
+    /// Let tarazu steer every known job, also where nothing is to be gained: shows what steering costs
+    #[arg(long)]
+    steer_always: bool,
+
     /// Start operations at their recorded times instead of after their predecessors
     #[arg(long)]
     open_loop: bool,
@@ -242,6 +246,7 @@ fn scenario(args: &ReplayArgs) -> Scenario {
         sick: args.sick,
         sick_known_after: args.sick_known_after.0,
         forecast: args.forecast,
+        steer_always: args.steer_always,
         start_jitter_s: args.start_jitter,
     }
 }

@@ -30,7 +30,7 @@ const REASONS: [(&str, &str); 16] = [
     ("stale", "the node's table is too old"),
     ("unknown_job", "the table does not know the job"),
     ("low_confidence", "the size of the job's files is only guessed"),
-    ("not_worthwhile", "expected gain below ten times the cost of a layout"),
+    ("not_worthwhile", "expected gain below ten times the cost of its layouts or 5 % of its time"),
     ("too_few_targets", "more stripes than targets that take part"),
     ("no_room", "more stripes than the client has room for"),
     ("nothing_on_targets", "the file's layout has no component on targets"),
@@ -85,6 +85,7 @@ mod tests {
     fn ten_times_is_what_the_planner_asks_for() {
         // The words of `not_worthwhile` quote the planner's factor.
         assert_eq!(tarazu_core::gain::GAIN_OVER_COST, 10.0);
+        assert_eq!(tarazu_core::gain::GAIN_SHARE_MIN, 0.05);
     }
 
     #[test]

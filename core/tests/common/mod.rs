@@ -68,6 +68,7 @@ pub(crate) fn job(number: u64, files: u32, expected: Bytes) -> JobStart {
         files_per_process: 1,
         stripes_per_burst: u64::from(files),
         expected,
+        placed: expected,
         stripe_count: 1,
         stripe_size: 1 << 20,
         confidence: 100,

@@ -258,7 +258,7 @@ impl<'a> Replay<'a> {
             slots: Vec::new(),
             free_slots: Vec::new(),
             makers: Makers::new(system, policy, seed),
-            plane: policy.has_controller().then(|| Plane::new(system, nodes, seed)),
+            plane: policy.has_controller().then(|| Plane::new(system, scenario, nodes, seed)),
             profiles: Profiles::of(workload, system, scenario),
             meters: Meters::new(workload.jobs.len(), workload.files.len(), targets),
             background_bps,
