@@ -178,15 +178,15 @@ impl System {
         Self::parse(BUNDLED, "the bundled system")
     }
 
-    /// Reads a system from a TOML file.
+    /// Reads a system from a TOML file, with single keys changed as in [`System::parse_with`].
     ///
     /// # Errors
     /// The file is unreadable, is not TOML of this form, or a value is out of its range.
-    pub fn read(path: &Path) -> Result<Self, SystemError> {
+    pub fn read(path: &Path, changes: &[String]) -> Result<Self, SystemError> {
         let origin = path.display().to_string();
         let text = std::fs::read_to_string(path)
             .map_err(|source| SystemError::Read { path: origin.clone(), source })?;
-        Self::parse(&text, &origin)
+        Self::parse_with(&text, &origin, changes)
     }
 
     /// Reads a system from TOML text; `origin` names it in errors.

@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Context, Result, ensure};
 use tarazu_sim::experiment::{Plan, SEEDS_MAX, experiment};
 use tarazu_sim::report::{Report, Subject, write_csv};
-use tarazu_sim::{Background, Forecast, Policy, Scenario, Sick, Striping, System, Timing};
+use tarazu_sim::{BUNDLED, Background, Forecast, Policy, Scenario, Sick, Striping, System, Timing};
 
 use super::logs::{self, LogArgs};
 use super::output::{self, CANNOT_WRITE, note};
@@ -227,15 +227,10 @@ fn check_sick(scenario: &Scenario, system: &System) -> Result<()> {
 }
 
 fn system(args: &ReplayArgs) -> Result<System> {
-    let (text, origin) = match &args.system {
-        None => (tarazu_sim::BUNDLED.to_string(), "the bundled system".to_string()),
-        Some(path) => {
-            let text = std::fs::read_to_string(path)
-                .with_context(|| format!("cannot read the system file {}", path.display()))?;
-            (text, path.display().to_string())
-        }
-    };
-    Ok(System::parse_with(&text, &origin, &args.set)?)
+    Ok(match &args.system {
+        None => System::parse_with(BUNDLED, "the bundled system", &args.set)?,
+        Some(path) => System::read(path, &args.set)?,
+    })
 }
 
 fn scenario(args: &ReplayArgs) -> Scenario {
