@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tarazu_layout::{JobId, TargetId, Time};
-use tarazu_table::{FsIdentity, Order};
+use tarazu_table::{FRESH_INTERVALS, FsIdentity, Order};
 
 use crate::demand::Demand;
 use crate::plan::Plan;
@@ -29,9 +29,6 @@ pub struct ControlConfig {
     /// Between two reports of an agent, and at least between two plans.
     pub interval: Duration,
 }
-
-/// Reporting intervals after which a sample says nothing any more.
-pub const FRESH_INTERVALS: u32 = 3;
 
 /// Intervals after which a solution that has not come back is given up, and the problem stated anew.
 pub const SOLVE_INTERVALS_MAX: u32 = 6;
@@ -362,8 +359,7 @@ impl Control {
         self.last_expiry_at = now;
         let view = Arc::make_mut(&mut self.view);
         self.changed |= view.ledger.expire(now).0 > 0;
-        let fresh = view.fresh_targets(now, self.config.interval * FRESH_INTERVALS);
-        let steady_only = fresh * 2 < view.targets.len();
+        let steady_only = view.is_mostly_silent(now, self.config.interval * FRESH_INTERVALS);
         self.changed |= self.plan.as_ref().is_some_and(|plan| plan.steady_only != steady_only);
     }
 

@@ -7,7 +7,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use tarazu_layout::limits::STRIPES_MAX;
 use tarazu_layout::{Bytes, JobId, TargetId, Time};
+
+use crate::sample::{Placed, PlacedOutcome};
 
 /// An entry without news for this long is dropped: a job that died silently must not haunt its targets.
 /// Four times the longest burst of a usual checkpoint.
@@ -76,6 +79,19 @@ impl Ledger {
     #[must_use]
     pub fn books(&self) -> Books {
         self.books
+    }
+
+    /// Books what a client placed or closed, in equal parts on its targets.
+    pub fn take_placed(&mut self, placed: &Placed, now: Time) {
+        let part = |bytes: Bytes| Bytes(bytes.0 / placed.targets.len().max(1) as u64);
+        for target in placed.targets.iter().take(STRIPES_MAX) {
+            match placed.outcome {
+                PlacedOutcome::Created { .. } => self.place(placed.job, *target, part(placed.expected), now),
+                PlacedOutcome::Closed { written } => {
+                    self.close_file(placed.job, *target, part(placed.expected), part(written));
+                }
+            }
+        }
     }
 
     /// Books `bytes` that `job` is expected to write to `target`. Unknown targets are ignored.

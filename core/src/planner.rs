@@ -57,7 +57,6 @@ pub struct TarazuPlanner {
 impl Planner for TarazuPlanner {
     fn plan(&mut self, view: &View, demand: &Demand, previous: Option<&Plan>, _rng: &mut Rng) -> Plan {
         let reasons = reasons(view);
-        let fresh = view.fresh_targets(self.now, self.fresh_within);
         let mut work = Work::of_ledger(view);
         let mut classes: Vec<ClassPlan> = Vec::with_capacity(CLASSES);
         // Largest files first: they are hardest to fit, and the smaller classes see them as work.
@@ -75,7 +74,7 @@ impl Planner for TarazuPlanner {
         Plan {
             order: Order::default(),
             made_at: self.now,
-            steady_only: fresh * 2 < view.targets.len(),
+            steady_only: view.is_mostly_silent(self.now, self.fresh_within),
             reasons,
             classes,
             steady,
@@ -133,18 +132,18 @@ impl TarazuPlanner {
         let unit_bytes = ticket_bytes(demand, nominal_bytes, units);
         let (bins, links) = self.bins(view, reasons, work, unit_bytes, units.div_ceil(apart as u32));
         let filled = fill(&bins, &links, units);
-        let kept = before.filter(|before| {
+        let usable = before.filter(|before| {
             // A ring for files with fewer stripes may repeat targets too early for these.
-            let same_set = before.stripes >= stripes.min(DISTINCT_TICKETS)
+            before.stripes >= stripes.min(DISTINCT_TICKETS)
                 && before.tickets.len() == bins.len()
                 && before.tickets.iter().zip(&bins).all(|(tickets, bin)| *tickets <= bin.cap)
-                && before.tickets.iter().sum::<u32>() == filled.units.iter().sum::<u32>();
-            let then = last_finish_us(&bins, &links, &before.tickets) as f64;
-            same_set && then <= filled.last_finish_us as f64 * (1.0 + KEEP_WITHIN)
+                && before.tickets.iter().sum::<u32>() == filled.units.iter().sum::<u32>()
         });
-        if let Some(before) = kept {
+        if let Some(before) = usable {
             let last_finish_us = last_finish_us(&bins, &links, &before.tickets);
-            return ClassPlan { kept: true, last_finish_us, ..before.clone() };
+            if last_finish_us as f64 <= filled.last_finish_us as f64 * (1.0 + KEEP_WITHIN) {
+                return ClassPlan { kept: true, last_finish_us, ..before.clone() };
+            }
         }
         let servers: Vec<_> = view.topology.targets().iter().map(|spec| spec.server).collect();
         let request = RingRequest { weights: &filled.units, servers: &servers, stripes };

@@ -31,6 +31,7 @@ use std::collections::BinaryHeap;
 
 use tarazu_layout::limits::{DISTINCT_TICKETS, TARGETS_MAX};
 use tarazu_layout::{ServerId, TargetId};
+use tarazu_table::distinct_window;
 
 /// Most passes of one ring: tickets that an average target gets. Sixteen steps of weight are finer than
 /// any measurement of a target's speed.
@@ -120,7 +121,7 @@ pub fn build(request: &RingRequest<'_>) -> Result<Ring, RingError> {
             is_spread(&tickets, &members, SERVER_EXCESS).then_some(tickets)
         });
         if let Some(tickets) = found {
-            let distinct = distinct_window(&tickets, request.weights.len());
+            let (distinct, _) = distinct_window(&tickets);
             return Ok(Ring { tickets, distinct, cap });
         }
     }
@@ -454,18 +455,6 @@ fn is_spread(tickets: &[TargetId], members: &[Member], limit: usize) -> bool {
         got[server] += 1;
         got[server] * length - size * (slot + 1) - lowest[server] < limit as i64 * length
     })
-}
-
-/// The smallest distance between two tickets of one target around the ring, at most 64.
-fn distinct_window(tickets: &[TargetId], targets: usize) -> usize {
-    let mut last: Vec<Option<usize>> = vec![None; targets];
-    let mut window = tickets.len().min(DISTINCT_TICKETS);
-    for (place, ticket) in tickets.iter().chain(tickets.iter().take(DISTINCT_TICKETS)).enumerate() {
-        if let Some(before) = last[ticket.index()].replace(place) {
-            window = window.min(place - before);
-        }
-    }
-    window
 }
 
 #[cfg(test)]

@@ -6,11 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use tarazu_layout::limits::STRIPES_MAX;
 use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
 
 use crate::ledger::Ledger;
-use crate::sample::{JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
+use crate::sample::{JobStart, LoadSample, Placed, TargetFlags, TargetSample};
 use crate::topology::Topology;
 
 /// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
@@ -233,18 +232,7 @@ impl View {
 
     /// Books what a client placed or closed.
     pub fn take_placed(&mut self, placed: &Placed, now: Time) {
-        let stripes = placed.targets.len().max(1) as u64;
-        for target in placed.targets.iter().take(STRIPES_MAX) {
-            match placed.outcome {
-                PlacedOutcome::Created { .. } => {
-                    self.ledger.place(placed.job, *target, Bytes(placed.expected.0 / stripes), now);
-                }
-                PlacedOutcome::Closed { written } => {
-                    let (expected, written) = (placed.expected.0 / stripes, written.0 / stripes);
-                    self.ledger.close_file(placed.job, *target, Bytes(expected), Bytes(written));
-                }
-            }
-        }
+        self.ledger.take_placed(placed, now);
     }
 
     /// Notes a job that starts. Returns whether there was room for it.
@@ -289,6 +277,13 @@ impl View {
     pub fn fresh_targets(&self, now: Time, max_age: std::time::Duration) -> usize {
         let fresh = |view: &&TargetView| view.load.is_some_and(|load| now.since(load.at) <= max_age);
         self.targets.iter().filter(fresh).count()
+    }
+
+    /// Whether fewer than half of the targets have a sample that is not older than `max_age`: what they
+    /// do now is then unknown, and only slow facts count.
+    #[must_use]
+    pub fn is_mostly_silent(&self, now: Time, max_age: std::time::Duration) -> bool {
+        self.fresh_targets(now, max_age) * 2 < self.targets.len()
     }
 
     /// Write bandwidth that the target is believed to deliver when it has nothing else to do, bytes/s.

@@ -8,13 +8,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use tarazu_core::control::{Control, ControlConfig, Effect, Event, FRESH_INTERVALS, Publication};
+use tarazu_core::control::{Control, ControlConfig, Effect, Event, Publication};
 use tarazu_core::planner::TarazuPlanner;
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::Placed;
 use tarazu_core::view::View;
 use tarazu_layout::{FsId, NodeId, Time};
-use tarazu_table::{FsIdentity, Published, Reason, Stamp, Table};
+use tarazu_table::{FRESH_INTERVALS, FsIdentity, Published, Reason, Stamp, Table};
 
 use crate::scenario::Scenario;
 use crate::system::System;

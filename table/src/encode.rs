@@ -290,7 +290,8 @@ fn write(spec: &TableSpec, header: &Header, jobs: &[JobEntry]) -> Vec<u8> {
 /// first counting as neighbours, at most [`DISTINCT_TICKETS`]; and the number of different targets.
 ///
 /// Computed here rather than asked of the planner, so that the table never promises what it has not.
-fn distinct_window(tickets: &[TargetId]) -> (usize, u32) {
+#[must_use]
+pub fn distinct_window(tickets: &[TargetId]) -> (usize, u32) {
     let mut found = TargetSet::default();
     let size = tickets.iter().map(|ticket| ticket.index() + 1).max().unwrap_or(0);
     let mut last: Vec<Option<usize>> = alloc::vec![None; size];

@@ -31,7 +31,7 @@ mod stamp;
 
 pub use choose::{Ask, CONFIDENCE_MIN_PERCENT, Choice, Inherited, Steer, choose};
 pub use cursor::{Cursor, Identity, Position, Rank, offset};
-pub use encode::{EncodeError, RingSpec, TableSpec, encode};
+pub use encode::{EncodeError, RingSpec, TableSpec, distinct_window, encode};
 pub use format::{
     BODY_BYTES_MAX, Flags, INTERVAL_MS_MAX, INTERVAL_MS_MIN, OST_INDEX_MAX, RINGS_MAX, STAMP_BYTES,
     STRIPE_SIZE_UNIT, VERSION,

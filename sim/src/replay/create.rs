@@ -2,18 +2,17 @@
 //! before it.
 
 use tarazu_core::control::Event as Control;
-use tarazu_core::ledger::Ledger;
 use tarazu_core::placement::{Central, Ticket};
 use tarazu_core::policy::{Allocator, Chosen, Decision, Knows, Refusal, Request, TargetFacts};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::{Placed, PlacedOutcome};
 use tarazu_core::stock::{LustreRoundRobin, Random};
-use tarazu_layout::{Bytes, FsId, JobId, MdtId, NodeId, TargetId, Time};
+use tarazu_layout::{Bytes, FsId, JobId, MdtId, TargetId, Time};
 use tarazu_table::{Cursor, FileClass, FsIdentity, Identity, Reader, Reason};
 use tarazu_workload::FileId;
 
-use super::{Replay, ReplayError};
-use crate::fluid::Fluid;
+use super::perfect::Perfect;
+use super::{FileState, Replay, ReplayError};
 use crate::plane::BOOT_HASH;
 use crate::profile::job_name;
 use crate::scenario::Policy;
@@ -22,21 +21,22 @@ use crate::system::System;
 /// The file system's allocator and the policy's.
 pub(super) struct Makers {
     /// What decides wherever no layout is given.
-    stock: Box<dyn Allocator>,
-    stock_rng: Rng,
+    stock: Stock,
     /// What decides first, if anything does.
     steering: Option<Box<dyn Allocator>>,
     steering_rng: Rng,
     facts: Vec<TargetFacts>,
-    /// Every placement at once, for `tarazu-central`.
-    placed: Ledger,
-    /// Bytes of each target that the perfect ledger has seen; empty for the other policies.
-    settled: Vec<f64>,
-    settled_at: Time,
+    /// Only for `tarazu-central`.
+    perfect: Option<Perfect>,
     fs_name_hash: u64,
     /// The allocator that placed what existed before the run: the same for every policy.
-    past: LustreRoundRobin,
-    past_rng: Rng,
+    past: Stock,
+}
+
+/// An allocator of the file system's own, with its random stream.
+struct Stock {
+    allocator: Box<dyn Allocator>,
+    rng: Rng,
 }
 
 impl Makers {
@@ -59,21 +59,13 @@ impl Makers {
             Policy::TarazuCentral => Some(Box::new(Central::default())),
         };
         Self {
-            stock,
-            stock_rng: stream(seed, "stock allocator", 0),
+            stock: Stock { allocator: stock, rng: stream(seed, "stock allocator", 0) },
             steering,
             steering_rng: stream(seed, "steering", 0),
             facts: system.topology.targets().iter().map(facts).collect(),
-            placed: Ledger::new(system.topology.targets().len()),
-            settled: if policy == Policy::TarazuCentral {
-                vec![0.0; system.topology.targets().len()]
-            } else {
-                Vec::new()
-            },
-            settled_at: Time::ZERO,
+            perfect: (policy == Policy::TarazuCentral).then(|| Perfect::new(system.topology.targets().len())),
             fs_name_hash: FsIdentity::new(FsId(0), &system.name).name_hash,
-            past: round_robin(),
-            past_rng: stream(seed, "past allocator", 0),
+            past: Stock { allocator: Box::new(round_robin()), rng: stream(seed, "past allocator", 0) },
         }
     }
 
@@ -81,27 +73,33 @@ impl Makers {
     pub(super) fn free(&self, target: TargetId) -> Bytes {
         self.facts[target.index()].free
     }
+}
 
-    /// Lowers the perfect ledger by what the targets have served since the last time.
-    fn settle(&mut self, fluid: &Fluid, now: Time) {
-        // A burst creates its files at one moment, in which nothing is served.
-        if self.settled_at == now {
-            return;
-        }
-        self.settled_at = now;
-        for (number, settled) in self.settled.iter_mut().enumerate() {
-            let served = fluid.disk_served_bytes(number as u32);
-            let since = (served - *settled).max(0.0) as u64;
-            *settled += since as f64;
-            self.placed.attribute(TargetId(number as u32), Bytes(since));
-        }
+impl Stock {
+    /// Decides as a metadata server does: by facts alone, whoever asks.
+    fn place(&mut self, file: &FileState, component: usize, facts: &[TargetFacts], now: Time) -> Decision {
+        let siblings = file.siblings(component);
+        let nobody = Cursor::new(Identity { rank: None, host_hash: 0, pid: 0, process_start: 0 });
+        let knows = Knows {
+            now,
+            targets: facts,
+            published: Err(Reason::NoTable),
+            reader: Reader { fs_name_hash: 0, boot_hash: 0, now },
+            cursor: &nobody,
+            view: None,
+            placed: None,
+        };
+        self.allocator.place(&plain_request(&file.layout, component, &siblings), &knows, &mut self.rng)
     }
 }
 
-/// Knowledge of an allocator that runs on the metadata server: facts only.
-fn facts_only<'a>(facts: &'a [TargetFacts], cursor: &'a Cursor, now: Time) -> Knows<'a> {
-    let reader = Reader { fs_name_hash: 0, boot_hash: 0, now };
-    Knows { now, targets: facts, published: Err(Reason::NoTable), reader, cursor, view: None, placed: None }
+/// When a file gets its targets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Era {
+    /// Before the run, alike for every policy.
+    Past,
+    /// In the run.
+    Run,
 }
 
 /// A request that only the file system's own allocator sees: who asks does not matter to it.
@@ -127,27 +125,12 @@ fn plain_request<'a>(
     }
 }
 
-fn nobody() -> Cursor {
-    Cursor::new(Identity { rank: None, host_hash: 0, pid: 0, process_start: 0 })
-}
-
 impl Replay<'_> {
     /// Places, as the stock allocator would have, all files that exist before the run.
     pub(super) fn place_existing(&mut self) -> Result<(), ReplayError> {
-        let cursor = nobody();
-        for number in 0..self.files.len() {
-            if !self.workload.files[number].exists {
-                continue;
-            }
-            self.files[number].exists = true;
-            let missing: Vec<usize> = self.files[number].missing(0, u64::MAX).collect();
-            for component in missing {
-                let siblings = self.files[number].siblings(component);
-                let request = plain_request(&self.files[number].layout, component, &siblings);
-                let knows = facts_only(&self.makers.facts, &cursor, self.now);
-                let decision = self.makers.past.place(&request, &knows, &mut self.makers.past_rng);
-                self.accept(FileId(number as u32), component, decision)?;
-            }
+        for (number, file) in self.workload.files.iter().enumerate().filter(|(_, file)| file.exists) {
+            self.files[number].exists = file.exists;
+            self.place_missing(FileId(number as u32), 0, u64::MAX, Era::Past)?;
         }
         Ok(())
     }
@@ -167,10 +150,7 @@ impl Replay<'_> {
         self.file(file).exists = true;
         self.meters.files_made += 1;
         let steered = self.steer(job, rank, file)?;
-        let missing: Vec<usize> = self.files[file.0 as usize].missing(0, 1).collect();
-        for component in missing {
-            self.place_by_stock(file, component)?;
-        }
+        self.place_missing(file, 0, 1, Era::Run)?;
         Ok(steered)
     }
 
@@ -198,7 +178,9 @@ impl Replay<'_> {
     }
 
     fn ask_policy(&mut self, job: usize, rank: usize, file: FileId, component: usize) -> Option<Decision> {
-        self.makers.settle(&self.fluid, self.now);
+        if let Some(perfect) = &mut self.makers.perfect {
+            perfect.settle(&self.fluid, self.now);
+        }
         let steering = self.makers.steering.as_mut()?;
         let described = &self.workload.jobs[job];
         let state = &self.jobs[job].ranks[rank];
@@ -223,7 +205,7 @@ impl Replay<'_> {
             reader: Reader { fs_name_hash: self.makers.fs_name_hash, boot_hash: BOOT_HASH, now: self.now },
             cursor: &state.cursor,
             view: self.plane.as_ref().map(super::Plane::view),
-            placed: Some(&self.makers.placed),
+            placed: self.makers.perfect.as_ref().map(Perfect::ledger),
         };
         Some(steering.place(&request, &knows, &mut self.makers.steering_rng))
     }
@@ -232,40 +214,35 @@ impl Replay<'_> {
         *self.meters.refusals.entry(refusal.as_str()).or_default() += 1;
     }
 
-    /// Books a steered file: with the node for the controller, and in the perfect ledger.
+    /// Books a steered file.
     fn steered(&mut self, job: usize, rank: usize, file: FileId, component: usize, reason: Chosen) {
         self.meters.files_steered += 1;
-        let expected = self.profiles.expected(file).unwrap_or(Bytes::ZERO);
-        let place = file.0 as usize;
-        self.files[place].steered = Some(component);
-        self.files[place].expected = expected;
         let id = self.workload.jobs[job].id;
-        self.files[place].placed_by = Some(id);
-        let targets = self.files[place].layout.components[component].stripes.clone();
-        let stripes = targets.len().max(1) as u64;
-        for target in &targets {
-            self.makers.placed.place(id, *target, Bytes(expected.0 / stripes), self.now);
-        }
+        let expected = self.profiles.expected(file).unwrap_or(Bytes::ZERO);
+        let state = self.file(file);
+        state.steered = Some(component);
+        state.expected = expected;
+        state.placed_by = Some(id);
         self.note(job, rank, file, id, PlacedOutcome::Created { reason });
     }
 
-    /// Hands a record about a steered file to its node's daemon.
+    /// Hands a record about a steered file to its node's daemon, and to the perfect ledger at once.
     fn note(&mut self, job: usize, rank: usize, file: FileId, placed_by: JobId, outcome: PlacedOutcome) {
         let described = &self.workload.jobs[job];
-        let node: NodeId = self.jobs[job].ranks[rank].node;
         let state = &self.files[file.0 as usize];
         let (Some(component), Some(plane)) = (state.steered, self.plane.as_mut()) else { return };
         let class = FileClass::of_name(self.workload.files[file.0 as usize].name.as_bytes());
-        plane.note(
-            node,
-            Placed {
-                job: placed_by,
-                key: job_name(described, class).exact(),
-                targets: state.layout.components[component].stripes.clone(),
-                expected: state.expected,
-                outcome,
-            },
-        );
+        let placed = Placed {
+            job: placed_by,
+            key: job_name(described, class).exact(),
+            targets: state.layout.components[component].stripes.clone(),
+            expected: state.expected,
+            outcome,
+        };
+        if let Some(perfect) = &mut self.makers.perfect {
+            perfect.take_placed(&placed, self.now);
+        }
+        plane.note(self.jobs[job].ranks[rank].node, placed);
     }
 
     /// Before a write: the file exists, and every component that is touched has targets.
@@ -279,32 +256,24 @@ impl Replay<'_> {
                 self.refuse(Refusal::CreateUnseen);
             }
         }
-        let missing: Vec<usize> = self.files[file.0 as usize].missing(offset, offset + bytes).collect();
+        self.place_missing(file, offset, offset + bytes, Era::Run)
+    }
+
+    /// Gives targets to every component that `[start, end)` touches and that has none, by an allocator
+    /// of the file system's own.
+    fn place_missing(&mut self, file: FileId, start: u64, end: u64, era: Era) -> Result<(), ReplayError> {
+        let missing: Vec<usize> = self.files[file.0 as usize].missing(start, end).collect();
         for component in missing {
-            self.place_by_stock(file, component)?;
+            let stock = match era {
+                Era::Past => &mut self.makers.past,
+                Era::Run => &mut self.makers.stock,
+            };
+            let state = &self.files[file.0 as usize];
+            let decision = stock.place(state, component, &self.makers.facts, self.now);
+            let Decision::Place { targets, .. } = decision else { return Err(self.no_target(file)) };
+            self.file(file).allocate(component, targets);
         }
         Ok(())
-    }
-
-    fn place_by_stock(&mut self, file: FileId, component: usize) -> Result<(), ReplayError> {
-        let cursor = nobody();
-        let state = &self.files[file.0 as usize];
-        let siblings = state.siblings(component);
-        let request = plain_request(&state.layout, component, &siblings);
-        let knows = facts_only(&self.makers.facts, &cursor, self.now);
-        let decision = self.makers.stock.place(&request, &knows, &mut self.makers.stock_rng);
-        self.accept(file, component, decision)
-    }
-
-    /// Takes what the file system's own allocator decided.
-    fn accept(&mut self, file: FileId, component: usize, decision: Decision) -> Result<(), ReplayError> {
-        match decision {
-            Decision::Place { targets, .. } => {
-                self.file(file).allocate(component, targets);
-                Ok(())
-            }
-            Decision::Leave(_) | Decision::Fail(_) => Err(self.no_target(file)),
-        }
     }
 
     fn no_target(&self, file: FileId) -> ReplayError {
@@ -320,21 +289,16 @@ impl Replay<'_> {
             return;
         }
         let Some(id) = state.placed_by.take() else { return };
-        let Some(component) = state.steered else { return };
-        let (expected, written) = (state.expected, Bytes(state.written));
-        let targets = state.layout.components[component].stripes.clone();
-        let stripes = targets.len().max(1) as u64;
-        for target in &targets {
-            let (expected, written) = (Bytes(expected.0 / stripes), Bytes(written.0 / stripes));
-            self.makers.placed.close_file(id, *target, expected, written);
-        }
+        let written = Bytes(state.written);
         self.note(job, rank, file, id, PlacedOutcome::Closed { written });
     }
 
     /// All ranks of a job have ended.
     pub(super) fn job_ended(&mut self, job: usize) {
         let id = self.workload.jobs[job].id;
-        self.makers.placed.close_job(id);
+        if let Some(perfect) = &mut self.makers.perfect {
+            perfect.close_job(id);
+        }
         if let Some(plane) = &self.plane {
             let delivery = plane.leave_agent(self.now, Control::JobEnded(id));
             self.deliver_at(delivery.at, delivery.event);

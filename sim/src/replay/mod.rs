@@ -7,6 +7,7 @@
 mod create;
 mod files;
 mod meters;
+mod perfect;
 mod ranks;
 mod results;
 
