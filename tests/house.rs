@@ -37,7 +37,14 @@ const HOUSE: &[Room] = &[
         may_use: &["tarazu-layout", "tarazu-table"],
         outside: Some(&["petgraph", "rand", "rand_chacha", "thiserror"]),
     },
-    Room { name: "tarazu-workload", folder: "workload", may_use: &["tarazu-layout"], outside: None },
+    // A library on its own: whoever wants to read logs needs no other room.
+    Room { name: "tarazu-darshan", folder: "darshan", may_use: &[], outside: None },
+    Room {
+        name: "tarazu-workload",
+        folder: "workload",
+        may_use: &["tarazu-layout", "tarazu-darshan"],
+        outside: None,
+    },
     Room {
         name: "tarazu-sim",
         folder: "sim",
@@ -64,6 +71,7 @@ const HOUSE: &[Room] = &[
             "tarazu-layout",
             "tarazu-table",
             "tarazu-core",
+            "tarazu-darshan",
             "tarazu-workload",
             "tarazu-sim",
             "tarazu-proto",

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use tarazu_darshan::Log;
 use tarazu_sim::{Outcome, Policy, Scenario, System, Timing, run};
 use tarazu_workload::Workload;
-use tarazu_workload::darshan::{ConvertOptions, Log, to_workload};
+use tarazu_workload::darshan::{ConvertOptions, to_workload};
 
 fn logs() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../traces/darshan");

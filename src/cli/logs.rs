@@ -2,8 +2,9 @@
 //! is said when nothing of the logs is left.
 
 use anyhow::{Result, bail};
+use tarazu_darshan::Log;
 use tarazu_layout::Bytes;
-use tarazu_workload::darshan::{ConvertOptions, Converted, Log, Mounts, RANKS_PER_NODE, to_workload};
+use tarazu_workload::darshan::{ConvertOptions, Converted, Mounts, RANKS_PER_NODE, to_workload};
 use tarazu_workload::{Action, Workload};
 
 use super::words::whole_u32;

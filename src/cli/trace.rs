@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
+use tarazu_darshan::{DarshanError, Log};
 use tarazu_workload::csv_format;
-use tarazu_workload::darshan::{DarshanError, Log};
 
 use super::logs::{self, LogArgs};
 use super::output::{self, message, note};

@@ -3,14 +3,16 @@
 // A test stops at the first surprise.
 #![allow(clippy::unwrap_used)]
 
+#[path = "../../darshan/tests/common/mod.rs"]
 mod darshan_common;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use darshan_common::{logs_below, samples, shared};
+use tarazu_darshan::{Counters, Log};
 use tarazu_layout::{NodeId, OstIndex, Time};
-use tarazu_workload::darshan::{ConvertOptions, Converted, Counters, Log, Mounts, to_workload};
+use tarazu_workload::darshan::{ConvertOptions, Converted, Mounts, to_workload};
 use tarazu_workload::{Action, Job, Workload, csv_format};
 
 fn open(name: &str) -> Log {

@@ -164,7 +164,8 @@ fn accesses(workload: &Workload, rank: usize) -> Vec<(bool, u64, u64)> {
 
 #[test]
 fn hacc_moves_its_bytes_in_the_recorded_order() {
-    use tarazu_workload::darshan::{ConvertOptions, Log, to_workload};
+    use tarazu_darshan::Log;
+    use tarazu_workload::darshan::{ConvertOptions, to_workload};
     let runs = [
         ("hacc-fpp-n16-lustre", Access::Fpp, 16, 60_000),
         ("hacc-ssf-n16-lustre", Access::Ssf, 16, 60_000),

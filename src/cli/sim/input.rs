@@ -5,7 +5,7 @@ use std::io::{ErrorKind, Read};
 use std::path::Path;
 
 use anyhow::{Context, Result, bail, ensure};
-use tarazu_workload::darshan::Log;
+use tarazu_darshan::Log;
 use tarazu_workload::generate::{SameNames, combine, from_spec, replicate, scale_bytes};
 use tarazu_workload::{Workload, csv_format};
 

@@ -3,9 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::ser::{Serialize, SerializeMap, Serializer};
-use tarazu_workload::darshan::{
-    ByteOrder, Compression, Counters, Dxt, Job, Log, Lustre, Module, SHARED_RANK,
-};
+use tarazu_darshan::{ByteOrder, Compression, Counters, Dxt, Job, Log, Lustre, Module, SHARED_RANK};
 
 /// What stands before the first and behind the last entry.
 pub(super) const OPENING: &str = "{\"schema\":\"tarazu.trace/1\",\"logs\":[\n";

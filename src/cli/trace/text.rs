@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
+use tarazu_darshan::{Counters, Dxt, Log, Lustre};
 use tarazu_layout::Bytes;
-use tarazu_workload::darshan::{Counters, Dxt, Log, Lustre};
 
 use super::json::{compression, endian};
 

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tarazu_workload::darshan::{Counters, Dxt, Log, Lustre};
+use tarazu_darshan::{Counters, Dxt, Log, Lustre};
 
 /// The sample logs of the project.
 pub(crate) fn samples() -> PathBuf {

@@ -112,7 +112,7 @@ impl Dxt {
     }
 
     /// Reads a plain region, up to the first impossible record.
-    pub(super) fn read(
+    pub(crate) fn read(
         bytes: &[u8],
         order: ByteOrder,
         region: &Region,

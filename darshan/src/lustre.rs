@@ -4,15 +4,9 @@ use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use tarazu_layout::{Component, Extent, Layout, OstIndex, Pattern, PoolName};
-
 use super::cursor::{ByteOrder, Cursor, text};
 use super::error::Fault;
 use super::header::{Module, Region};
-
-/// `LOV_PATTERN_MDT` and `LOV_PATTERN_OVERSTRIPING`.
-const PATTERN_MDT: i64 = 2;
-const PATTERN_OVERSTRIPED: i64 = 4;
 
 /// Bytes of one component in a version 2 record.
 const COMPONENT_BYTES: usize = 72;
@@ -104,39 +98,8 @@ impl Lustre {
         tally(self.records.iter().map(|record| record.components.len() as i64))
     }
 
-    /// The layout of a record in the words of the other rooms; `None` where it breaks their rules (a
-    /// stripe size of 0, gaps, several mirrors, foreign components).
-    #[must_use]
-    pub fn layout(&self, record: &LustreRecord) -> Option<Layout<OstIndex>> {
-        let components = self.components_of(record).iter().map(|component| self.component(component));
-        let layout = Layout { components: components.collect::<Option<Vec<_>>>()? };
-        layout.check().is_ok().then_some(layout)
-    }
-
-    fn component(&self, component: &LustreComponent) -> Option<Component> {
-        let pattern = match component.pattern {
-            0 => Pattern::Raid0,
-            PATTERN_MDT => Pattern::Mdt,
-            PATTERN_OVERSTRIPED => Pattern::Overstriped,
-            _ => return None,
-        };
-        let end = match component.ext_end {
-            -1 => None,
-            end => Some(u64::try_from(end).ok()?),
-        };
-        let stripes = self.stripes_of(component).iter();
-        Some(Component {
-            extent: Extent { start: u64::try_from(component.ext_start).ok()?, end },
-            stripe_size: u64::try_from(component.stripe_size).ok()?,
-            stripe_count: u32::try_from(component.stripe_count).ok()?,
-            pattern,
-            pool: PoolName::new(&component.pool),
-            stripes: stripes.map(|ost| u32::try_from(*ost).ok().map(OstIndex)).collect::<Option<_>>()?,
-        })
-    }
-
     /// Reads a plain region, up to the first impossible record.
-    pub(super) fn read(
+    pub(crate) fn read(
         bytes: &[u8],
         order: ByteOrder,
         region: &Region,
@@ -245,7 +208,7 @@ fn next_component(words: &mut Cursor<'_>) -> Option<LustreComponent> {
 }
 
 /// A foreign count, where that many items of `item_bytes` fit in `left` bytes.
-pub(super) fn fitting(count: i64, item_bytes: usize, left: usize) -> Option<usize> {
+pub(crate) fn fitting(count: i64, item_bytes: usize, left: usize) -> Option<usize> {
     usize::try_from(count).ok().filter(|count| *count <= left / item_bytes)
 }
 

@@ -20,7 +20,7 @@ pub struct Shape {
 
 impl Shape {
     /// The layout of a record version.
-    pub(super) fn of(module: Module, version: u32) -> Option<&'static Self> {
+    pub(crate) fn of(module: Module, version: u32) -> Option<&'static Self> {
         let shapes = match module {
             Module::Posix => &POSIX[..],
             Module::MpiIo => &MPIIO[..],
@@ -31,7 +31,7 @@ impl Shape {
     }
 
     /// The versions known, for messages.
-    pub(super) const fn known(module: Module) -> &'static str {
+    pub(crate) const fn known(module: Module) -> &'static str {
         match module {
             Module::Posix => "1 to 4",
             Module::MpiIo => "1 to 3",

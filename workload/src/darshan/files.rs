@@ -7,12 +7,13 @@ use std::collections::{BTreeMap, HashMap};
 use tarazu_layout::{Bytes, Layout, OstIndex};
 
 use super::Mounts;
-use crate::darshan::header::Module;
-use crate::darshan::job::lies_under;
-use crate::darshan::log::Log;
+use super::layout::layout;
 use crate::limits::FILES_MAX;
 use crate::text::counted;
 use crate::{File, FileId};
+use tarazu_darshan::Log;
+use tarazu_darshan::Module;
+use tarazu_darshan::lies_under;
 
 /// Names that stand for the standard streams.
 const STREAMS: [&str; 3] = ["<STDIN>", "<STDOUT>", "<STDERR>"];
@@ -108,7 +109,7 @@ impl<'a> LogFiles<'a> {
         {
             let place = layouts.entry(record.id).or_insert(None);
             if place.is_none() {
-                *place = records.layout(record);
+                *place = layout(records, record);
                 odd += u64::from(place.is_none());
             }
         }

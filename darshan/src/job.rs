@@ -15,7 +15,7 @@ const JOB_RECORD_BYTES: usize = 4096;
 const METADATA_BYTES: usize = 1024;
 
 /// Processes beyond which a job record is taken for garbage: about a hundred times the largest runs.
-pub(super) const PROCESSES_MAX: i64 = 1 << 30;
+pub(crate) const PROCESSES_MAX: i64 = 1 << 30;
 
 /// A mounted file system.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub struct Job {
     /// Mounted file systems in the log's order.
     pub mounts: Vec<Mount>,
     /// Whole seconds only, as before format 3.41: the run time then counts the begun second.
-    pub(super) whole_seconds: bool,
+    pub(crate) whole_seconds: bool,
 }
 
 impl Job {
@@ -93,7 +93,7 @@ impl Job {
     }
 
     /// Reads the job region of a log, and notes about it.
-    pub(super) fn read(log: &[u8], header: &Header, notes: &mut Vec<String>) -> Result<Self, Fault> {
+    pub(crate) fn read(log: &[u8], header: &Header, notes: &mut Vec<String>) -> Result<Self, Fault> {
         let (offset, length) = header.job;
         let end = offset.saturating_add(length);
         let packed = log.get(offset as usize..end as usize).unwrap_or(&[]);
@@ -144,7 +144,8 @@ impl Job {
 }
 
 /// Whether `path` is `folder` or lies under it, by whole names.
-pub(super) fn lies_under(path: &str, folder: &str) -> bool {
+#[must_use]
+pub fn lies_under(path: &str, folder: &str) -> bool {
     let folder = folder.trim_end_matches('/');
     path.strip_prefix(folder).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
 }

@@ -7,13 +7,13 @@ use super::Mounts;
 use super::access::{Access, Columns, Flow, TIME_MAX_S, credible};
 use super::files::{FileTable, LogFiles};
 use super::sync::{Busy, Item, Step, Timeline};
-use crate::darshan::SHARED_RANK;
-use crate::darshan::dxt::{Dxt, DxtRecord, Segment};
-use crate::darshan::log::Log;
-use crate::darshan::records::Counters;
 use crate::limits::OPS_MAX;
 use crate::text::counted;
 use crate::{Action, FileId};
+use tarazu_darshan::Counters;
+use tarazu_darshan::Log;
+use tarazu_darshan::SHARED_RANK;
+use tarazu_darshan::{Dxt, DxtRecord, Segment};
 
 /// Operations that one rank gets for one direction of a record without traces. Enough for sizes and
 /// times to look alike, few enough that a record with a million calls stays cheap.

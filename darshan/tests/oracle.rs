@@ -3,12 +3,12 @@
 // A test stops at the first surprise.
 #![allow(clippy::unwrap_used)]
 
-mod darshan_common;
+mod common;
 
 use std::path::Path;
 
-use darshan_common::{compare, oracle, samples, shared};
-use tarazu_workload::darshan::{Fault, Log};
+use common::{compare, oracle, samples, shared};
+use tarazu_darshan::{Fault, Log};
 
 /// Compares the named logs of a folder and gives the number of compared values.
 fn compare_all(folder: &Path, names: impl Fn(&str) -> bool) -> (u64, Vec<String>) {

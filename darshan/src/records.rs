@@ -92,7 +92,7 @@ impl Counters {
     }
 
     /// Reads a plain region. Whole records are kept where the last one is cut short.
-    pub(super) fn read(
+    pub(crate) fn read(
         bytes: &[u8],
         order: ByteOrder,
         region: &Region,
@@ -129,7 +129,7 @@ impl Counters {
 }
 
 /// The first record of a rank that the job does not have, as a fault.
-pub(super) fn foreign_ranks(module: Module, ranks: impl Iterator<Item = i64>, nprocs: i64) -> Option<Fault> {
+pub(crate) fn foreign_ranks(module: Module, ranks: impl Iterator<Item = i64>, nprocs: i64) -> Option<Fault> {
     let mut foreign = ranks.filter(|rank| *rank < super::SHARED_RANK || *rank >= nprocs);
     let rank = foreign.next()?;
     Some(Fault::Ranks { module, records: 1 + foreign.count(), rank, nprocs })

@@ -37,7 +37,7 @@ impl Names {
     }
 
     /// Reads the plain name region. Of several names of one id the first that is not empty wins.
-    pub(super) fn read(bytes: Vec<u8>, order: ByteOrder, format: Format) -> (Self, Option<Fault>) {
+    pub(crate) fn read(bytes: Vec<u8>, order: ByteOrder, format: Format) -> (Self, Option<Fault>) {
         let mut index = Vec::new();
         let mut words = Cursor::new(&bytes, order);
         let mut fault = None;

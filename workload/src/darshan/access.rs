@@ -1,7 +1,7 @@
 //! What a POSIX or STDIO record says, in the terms of the conversion and with damaged values removed.
 
-use crate::darshan::counters::Shape;
-use crate::darshan::records::Counters;
+use tarazu_darshan::Counters;
+use tarazu_darshan::Shape;
 
 /// Seconds after a job's start beyond which a time is taken for damage: ten years.
 pub(super) const TIME_MAX_S: f64 = 3.2e8;

@@ -144,7 +144,7 @@ impl fmt::Display for Module {
 
 /// The formats that exist; Darshan's own tools compare them exactly, too.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Format {
+pub(crate) enum Format {
     V300,
     V310,
     V320,
@@ -207,15 +207,15 @@ pub struct Region {
 /// The header of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    pub(super) format: Format,
+    pub(crate) format: Format,
     /// Order of the bytes of every word.
     pub order: ByteOrder,
     /// How regions are packed.
     pub compression: Compression,
     /// First byte and length of the job region.
-    pub(super) job: (u64, u64),
+    pub(crate) job: (u64, u64),
     /// First byte and length of the name region; length 0 where there is none.
-    pub(super) names: (u64, u64),
+    pub(crate) names: (u64, u64),
     /// Modules that have records, by rising number.
     pub regions: Vec<Region>,
     /// Modules flagged as incomplete, also those without records.
@@ -236,7 +236,7 @@ impl Header {
     }
 
     /// Reads the header at the start of a log.
-    pub(super) fn read(log: &[u8]) -> Result<Self, Fault> {
+    pub(crate) fn read(log: &[u8]) -> Result<Self, Fault> {
         if log.is_empty() {
             return Err(Fault::Empty);
         }

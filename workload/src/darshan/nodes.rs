@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use tarazu_layout::NodeId;
 
-use crate::darshan::log::Log;
 use crate::text::counted;
+use tarazu_darshan::Log;
 
 /// Node numbers of ranks `0..world`, in order of their lowest rank.
 ///

@@ -10,20 +10,20 @@ use super::header::{Compression, Module};
 /// Bytes that one region may inflate to. zlib expands up to about 1000:1, so a few megabytes of
 /// hostile input could fill a machine; the largest real regions are DXT traces, whose default memory
 /// limit is some MiB per rank.
-pub(super) const REGION_BYTES_MAX: usize = 4 << 30;
+pub(crate) const REGION_BYTES_MAX: usize = 4 << 30;
 
 /// First guess of the output, as a multiple of the input: counters shrink about this much.
 const EXPANSION_GUESS: usize = 8;
 
 /// A region's plain bytes, and what kept it from being complete. Only whole streams are kept: their
 /// checksum was right.
-pub(super) struct Plain<'a> {
-    pub(super) bytes: Cow<'a, [u8]>,
-    pub(super) fault: Option<Fault>,
+pub(crate) struct Plain<'a> {
+    pub(crate) bytes: Cow<'a, [u8]>,
+    pub(crate) fault: Option<Fault>,
 }
 
 /// Unpacks all streams of a region that begins at `offset` of the file.
-pub(super) fn unpack<'a>(
+pub(crate) fn unpack<'a>(
     packed: &'a [u8],
     compression: Compression,
     module: Module,
