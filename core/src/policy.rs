@@ -49,6 +49,8 @@ pub struct Request<'a> {
     pub component: usize,
     /// Targets that other components of the file use.
     pub siblings: &'a [TargetId],
+    /// The first target that the user asked for (`lfs setstripe -i`), where he did.
+    pub start: Option<TargetId>,
 }
 
 /// What the metadata server knows of a target: state, never load.
@@ -64,6 +66,20 @@ pub struct TargetFacts {
     pub precreated: bool,
     /// Free space.
     pub free: Bytes,
+    /// Free inodes (`ffree` of its statfs).
+    pub inodes_free: u64,
+}
+
+impl TargetFacts {
+    /// A target in good order on server 0: a start for tests and for systems without further facts.
+    pub const WELL: Self = Self {
+        server: ServerId(0),
+        usable: true,
+        degraded: false,
+        precreated: true,
+        free: Bytes(1 << 40),
+        inodes_free: 1 << 30,
+    };
 }
 
 /// What an allocator may look at. Each uses the part that its place in the system can see.
@@ -147,7 +163,24 @@ impl Refusal {
     }
 }
 
-/// Why the file system could not place a file (ENOSPC to the application).
+/// Why the file system could not place a component, with what the application is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("no target accepts new objects")]
-pub struct NoTarget;
+pub enum NoTarget {
+    /// ENOSPC.
+    #[error("no target accepts new objects")]
+    Nothing,
+    /// EFBIG: with a start index all stripes are needed.
+    #[error("only {found} of {wanted} stripes could be had from the start index on")]
+    Short {
+        /// Stripes found.
+        found: usize,
+        /// Stripes wanted.
+        wanted: usize,
+    },
+    /// EINVAL: the start index or an entry of the list is unknown, outside the pool, or listed twice.
+    #[error("{0} is not in the set of targets, or is listed twice")]
+    Invalid(TargetId),
+    /// EREMOTEIO, ENOSPC, EROFS or ENOBUFS: an entry of the list accepts no new objects.
+    #[error("{0} of the list accepts no new objects")]
+    Listed(TargetId),
+}

@@ -19,7 +19,7 @@ impl Allocator for Random {
         let wanted = request.inherited.components[request.component].stripe_count as usize;
         let count = wanted.min(free.len());
         if count == 0 {
-            return Decision::Fail(NoTarget);
+            return Decision::Fail(NoTarget::Nothing);
         }
         // Fisher-Yates, stopped after the stripes that are needed.
         for place in 0..count {

@@ -1,12 +1,14 @@
 //! Where files get their targets: the metadata server's own allocator, and the client's decision
 //! before it.
 
+use std::collections::BTreeMap;
+
 use tarazu_core::control::Event as Control;
 use tarazu_core::placement::{Central, Ticket};
 use tarazu_core::policy::{Allocator, Chosen, Decision, Knows, Refusal, Request, TargetFacts};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::{Placed, PlacedOutcome};
-use tarazu_core::stock::{LustreRoundRobin, Random};
+use tarazu_core::stock::{Lustre, Random};
 use tarazu_layout::{Bytes, FsId, JobId, MdtId, TargetId, Time};
 use tarazu_table::{Cursor, FileClass, FsIdentity, Identity, Reader, Reason};
 use tarazu_workload::FileId;
@@ -47,8 +49,10 @@ impl Makers {
             degraded: false,
             precreated: true,
             free: Bytes((spec.capacity.0 as f64 * (1.0 - system.filled)) as u64),
+            ..TargetFacts::WELL
         };
-        let round_robin = || LustreRoundRobin::new(system.topology.by_server());
+        let servers: Vec<_> = system.topology.targets().iter().map(|spec| spec.server).collect();
+        let round_robin = || Lustre::round_robin(&servers, &BTreeMap::new());
         let stock: Box<dyn Allocator> = match policy {
             Policy::Random => Box::new(Random),
             Policy::LustreRr | Policy::Tarazu | Policy::TarazuCentral => Box::new(round_robin()),
@@ -122,6 +126,7 @@ fn plain_request<'a>(
         inherited: layout,
         component,
         siblings,
+        start: None,
     }
 }
 

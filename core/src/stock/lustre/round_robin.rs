@@ -1,12 +1,14 @@
 //! Lustre's round-robin allocator as its metadata server runs it (`lod_qos.c`, `lu_tgt_descs.c`,
 //! master of August 2026): order array, cursor with random restarts, three passes.
 //!
-//! It looks at state flags and its own cursor only. One instance is one metadata target's state.
+//! It looks at state flags and its own cursor only. One instance is the state of one metadata target and one set
+//! of targets: the whole file system, or a pool.
 
 use rand::RngExt;
-use tarazu_layout::{Pattern, ServerId, TargetId};
+use tarazu_layout::{ServerId, TargetId};
 
-use crate::policy::{Allocator, Chosen, Decision, Knows, NoTarget, Request, TargetFacts};
+use super::Generation;
+use super::wish::Wish;
 use crate::rng::Rng;
 
 /// Allocations after which the cursor restarts at random: `(RESEED_TOTAL / N + RESEED_EACH) × N`
@@ -26,9 +28,10 @@ enum Pass {
     Desperate,
 }
 
-/// Lustre's round robin, with the state of one metadata target.
+/// The cursor of one set of targets.
 #[derive(Clone, Debug)]
-pub struct LustreRoundRobin {
+pub(super) struct RoundRobin {
+    generation: Generation,
     order: Vec<TargetId>,
     start_index: u64,
     start_count: i64,
@@ -55,21 +58,19 @@ pub fn interleave(servers: &[Vec<TargetId>]) -> Vec<TargetId> {
     slots.into_iter().flatten().collect()
 }
 
-impl LustreRoundRobin {
-    /// The allocator of a file system whose targets stand in these servers, each in order of its index.
-    #[must_use]
-    pub fn new(servers: &[Vec<TargetId>]) -> Self {
-        Self { order: interleave(servers), start_index: 0, start_count: 0, offset_index: 0 }
-    }
-
-    /// The allocator over the targets of a metadata server's facts.
-    #[must_use]
-    pub fn of(servers: impl IntoIterator<Item = ServerId>) -> Self {
-        let mut by_server = std::collections::BTreeMap::<ServerId, Vec<TargetId>>::new();
-        for (number, server) in servers.into_iter().enumerate() {
-            by_server.entry(server).or_default().push(TargetId(number as u32));
+impl RoundRobin {
+    /// Round robin over a set, given in order of index with the server of each.
+    pub(super) fn new(generation: Generation, set: &[(TargetId, ServerId)]) -> Self {
+        let mut servers: Vec<(ServerId, Vec<TargetId>)> = Vec::new();
+        for (target, server) in set {
+            match servers.iter_mut().find(|(known, _)| known == server) {
+                Some((_, targets)) => targets.push(*target),
+                None => servers.push((*server, vec![*target])),
+            }
         }
-        Self::new(&by_server.into_values().collect::<Vec<_>>())
+        let servers: Vec<_> = servers.into_iter().map(|(_, targets)| targets).collect();
+        let order = interleave(&servers);
+        Self { generation, order, start_index: 0, start_count: 0, offset_index: 0 }
     }
 
     /// Moves the cursor before an allocation of `count` stripes.
@@ -90,88 +91,76 @@ impl LustreRoundRobin {
         }
     }
 
-    /// Allocates up to `count` distinct targets; fewer where too few can be used, which is success
-    /// with a reduced stripe count as long as one is found.
-    ///
-    /// `soft` in the wish says that the wanted count was clamped to the active targets, so that three quarters of
-    /// it are enough.
-    fn allocate(&mut self, ask: &Ask<'_>, rng: &mut Rng) -> Vec<TargetId> {
+    /// Allocates up to the wanted number of targets; fewer where too few can be used, which is success with a
+    /// reduced stripe count as long as one is found.
+    pub(super) fn allocate(&mut self, wish: &Wish<'_>, rng: &mut Rng) -> Vec<TargetId> {
         let n = self.order.len() as u64;
-        if n == 0 || ask.count == 0 {
+        if n == 0 || wish.count == 0 {
             return Vec::new();
         }
-        self.seed_cursor(ask.count as u64, rng);
-        let enough = if ask.soft { ask.count - ask.count / 4 } else { ask.count };
-        // With overstriping the walk goes round as often as there are stripes for each target.
-        let rounds = if ask.overstriped { (ask.count as u64 - 1) / n + 1 } else { 1 };
-        let mut found = Vec::with_capacity(ask.count);
+        self.seed_cursor(wish.count as u64, rng);
+        let first = self.start_index;
+        let mut found = Vec::with_capacity(wish.count);
         for pass in [Pass::Quick, Pass::Patient, Pass::Desperate] {
-            let mut local = self.start_index;
-            for _ in 0..n * rounds {
-                local += 1;
-                // The last pass reads the shared cursor once and steps locally.
-                if pass < Pass::Desperate {
-                    self.start_index = local;
-                }
-                let target = self.order[((local + self.offset_index) % n) as usize];
-                if ask.accepts(target, pass, &found) {
-                    found.push(target);
-                }
-                if found.len() == ask.count {
-                    return found;
-                }
+            if self.generation == Generation::V212 {
+                // The cursor is put back before each further pass.
+                self.start_index = first;
             }
-            if found.len() >= enough {
+            self.walk(wish, pass, &mut found);
+            if found.len() >= wish.enough() {
                 break;
             }
         }
         found
     }
-}
 
-/// One component's wish.
-struct Ask<'a> {
-    count: usize,
-    soft: bool,
-    /// A target may hold several stripes of the component.
-    overstriped: bool,
-    siblings: &'a [TargetId],
-    facts: &'a [TargetFacts],
-}
-
-impl Ask<'_> {
-    fn accepts(&self, target: TargetId, pass: Pass, found: &[TargetId]) -> bool {
-        let Some(facts) = self.facts.get(target.index()) else { return false };
-        let repeated = found.contains(&target) && !self.overstriped;
-        let unready = pass == Pass::Quick && !facts.precreated;
-        let degraded = pass < Pass::Desperate && facts.degraded;
-        let sibling = pass == Pass::Quick && self.siblings.contains(&target);
-        facts.usable && !repeated && !unready && !degraded && !sibling
-    }
-}
-
-impl Allocator for LustreRoundRobin {
-    fn place(&mut self, request: &Request<'_>, knows: &Knows<'_>, rng: &mut Rng) -> Decision {
-        let component = &request.inherited.components[request.component];
-        let active = knows.targets.iter().filter(|facts| facts.usable).count();
-        let wanted = component.stripe_count as usize;
-        let overstriped = component.pattern == Pattern::Overstriped;
-        let clamped = !overstriped && wanted > active;
-        let count = if clamped { active } else { wanted };
-        let ask = Ask { count, soft: clamped, overstriped, siblings: request.siblings, facts: knows.targets };
-        let targets = self.allocate(&ask, rng);
-        if targets.is_empty() {
-            return Decision::Fail(NoTarget);
+    /// Goes round once (with overstriping more often) and takes what the pass accepts.
+    fn walk(&mut self, wish: &Wish<'_>, pass: Pass, found: &mut Vec<TargetId>) {
+        let n = self.order.len();
+        // Before 2.13 the slot of the cursor itself was used, then the next.
+        let ahead = u64::from(self.generation != Generation::V212);
+        // The last pass reads the shared cursor once and steps locally.
+        let shared = pass < Pass::Desperate || self.generation == Generation::V212;
+        let mut cursor = self.start_index;
+        for _ in 0..n * wish.rounds(n) {
+            let slot = (cursor + ahead + self.offset_index) % n as u64;
+            cursor += 1;
+            if shared {
+                self.start_index = cursor;
+            }
+            let target = self.order[slot as usize];
+            if accepts(wish, target, pass, found) {
+                found.push(target);
+            }
+            if found.len() == wish.count {
+                return;
+            }
         }
-        Decision::Place { targets, reason: Chosen::Stock }
     }
+}
+
+#[cfg(test)]
+impl RoundRobin {
+    /// Puts the cursor where a recording may have had it, with no restart ahead.
+    pub(super) fn set_cursor(&mut self, start_index: u64, offset_index: u64) {
+        (self.start_index, self.offset_index, self.start_count) = (start_index, offset_index, i64::MAX);
+    }
+}
+
+fn accepts(wish: &Wish<'_>, target: TargetId, pass: Pass, found: &[TargetId]) -> bool {
+    let Some(facts) = wish.facts.get(target.index()) else { return false };
+    let repeated = found.contains(&target) && !wish.overstriped;
+    let unready = pass == Pass::Quick && !facts.precreated;
+    let degraded = pass < Pass::Desperate && facts.degraded;
+    let sibling = pass == Pass::Quick && wish.siblings.contains(&target);
+    facts.usable && !repeated && !unready && !degraded && !sibling
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::policy::TargetFacts;
     use crate::rng::stream;
-    use tarazu_layout::Bytes;
 
     /// Servers with these numbers of targets, indexed server after server.
     fn servers(sizes: &[u32]) -> Vec<Vec<TargetId>> {
@@ -187,16 +176,15 @@ mod tests {
     /// Facts of all targets, all well.
     fn facts(sizes: &[u32]) -> Vec<TargetFacts> {
         let of_server = |(number, size): (usize, &u32)| {
-            let server = ServerId(number as u32);
-            let well =
-                TargetFacts { server, usable: true, degraded: false, precreated: true, free: Bytes(1 << 40) };
-            vec![well; *size as usize]
+            vec![TargetFacts { server: ServerId(number as u32), ..TargetFacts::WELL }; *size as usize]
         };
         sizes.iter().enumerate().flat_map(of_server).collect()
     }
 
-    fn ask(count: usize, facts: &[TargetFacts]) -> Ask<'_> {
-        Ask { count, soft: false, overstriped: false, siblings: &[], facts }
+    fn round_robin(sizes: &[u32]) -> RoundRobin {
+        let set: Vec<_> =
+            facts(sizes).iter().enumerate().map(|(n, facts)| (TargetId(n as u32), facts.server)).collect();
+        RoundRobin::new(Generation::V216, &set)
     }
 
     fn indices(targets: &[TargetId]) -> Vec<u32> {
@@ -225,13 +213,13 @@ mod tests {
     #[test]
     fn single_stripes_take_successive_slots() {
         let sizes = [2, 2, 2, 2];
-        let mut allocator = LustreRoundRobin::new(&servers(&sizes));
+        let mut allocator = round_robin(&sizes);
         let (facts, mut rng) = (facts(&sizes), stream(1, "test", 0));
         let order = allocator.order.clone();
-        let first = allocator.allocate(&ask(1, &facts), &mut rng)[0];
+        let first = allocator.allocate(&Wish::plain(1, &facts), &mut rng)[0];
         let at = order.iter().position(|target| *target == first).expect("in the order");
         for step in 1..40 {
-            let next = allocator.allocate(&ask(1, &facts), &mut rng);
+            let next = allocator.allocate(&Wish::plain(1, &facts), &mut rng);
             assert_eq!(next, [order[(at + step) % order.len()]]);
         }
     }
@@ -239,29 +227,29 @@ mod tests {
     #[test]
     fn the_slot_after_the_seed_is_used_first_and_a_restart_comes_in_time() {
         let sizes = [3, 3];
-        let mut allocator = LustreRoundRobin::new(&servers(&sizes));
+        let mut allocator = round_robin(&sizes);
         let (facts, mut rng) = (facts(&sizes), stream(5, "test", 0));
         let mut twin = stream(5, "test", 0);
         let seed: u64 = twin.random_range(0..6);
-        let first = allocator.allocate(&ask(1, &facts), &mut rng)[0];
+        let first = allocator.allocate(&Wish::plain(1, &facts), &mut rng)[0];
         assert_eq!(first, allocator.order[((seed + 1) % 6) as usize]);
         // The restart uses the second draw, after (2000 / 6 + 30) × 6 allocations in all.
         for _ in 0..(2000 / 6 + 30) * 6 - 1 {
-            allocator.allocate(&ask(1, &facts), &mut rng);
+            allocator.allocate(&Wish::plain(1, &facts), &mut rng);
         }
         let seed: u64 = twin.random_range(0..6);
-        let restarted = allocator.allocate(&ask(1, &facts), &mut rng)[0];
+        let restarted = allocator.allocate(&Wish::plain(1, &facts), &mut rng)[0];
         assert_eq!(restarted, allocator.order[((seed + 1) % 6) as usize]);
     }
 
     #[test]
     fn precession_moves_sets_whose_count_divides_the_targets() {
         let sizes = [4, 4];
-        let mut allocator = LustreRoundRobin::new(&servers(&sizes));
+        let mut allocator = round_robin(&sizes);
         let (facts, mut rng) = (facts(&sizes), stream(2, "test", 0));
         let mut sets = std::collections::BTreeSet::new();
         for _ in 0..200 {
-            let mut set = indices(&allocator.allocate(&ask(4, &facts), &mut rng));
+            let mut set = indices(&allocator.allocate(&Wish::plain(4, &facts), &mut rng));
             set.sort_unstable();
             sets.insert(set);
         }
@@ -271,15 +259,15 @@ mod tests {
     #[test]
     fn states_are_honoured_pass_by_pass() {
         let sizes = [4];
-        let mut allocator = LustreRoundRobin::new(&servers(&sizes));
+        let mut allocator = round_robin(&sizes);
         let mut rng = stream(3, "test", 0);
         let mut facts = facts(&sizes);
         facts[0].usable = false;
         facts[1].degraded = true;
         facts[2].precreated = false;
         let siblings = [TargetId(3)];
-        let one = |allocator: &mut LustreRoundRobin, count, rng: &mut Rng| {
-            let wish = Ask { count, soft: false, overstriped: false, siblings: &siblings, facts: &facts };
+        let one = |allocator: &mut RoundRobin, count, rng: &mut Rng| {
+            let wish = Wish { count, soft: false, overstriped: false, siblings: &siblings, facts: &facts };
             let mut found = indices(&allocator.allocate(&wish, rng));
             found.sort_unstable();
             found
@@ -296,28 +284,28 @@ mod tests {
     #[test]
     fn soft_counts_are_content_with_three_quarters() {
         let sizes = [8];
-        let mut allocator = LustreRoundRobin::new(&servers(&sizes));
+        let mut allocator = round_robin(&sizes);
         let mut rng = stream(3, "test", 0);
         let mut facts = facts(&sizes);
         facts[0].degraded = true;
         facts[1].degraded = true;
-        let wish = Ask { soft: true, ..ask(8, &facts) };
+        let wish = Wish { soft: true, ..Wish::plain(8, &facts) };
         assert_eq!(allocator.allocate(&wish, &mut rng).len(), 6);
-        let wish = Ask { soft: false, ..ask(8, &facts) };
+        let wish = Wish { soft: false, ..Wish::plain(8, &facts) };
         assert_eq!(allocator.allocate(&wish, &mut rng).len(), 8);
     }
 
     #[test]
     fn overstriping_repeats_targets() {
         let sizes = [3];
-        let mut allocator = LustreRoundRobin::new(&servers(&sizes));
+        let mut allocator = round_robin(&sizes);
         let (facts, mut rng) = (facts(&sizes), stream(3, "test", 0));
-        let wish = Ask { overstriped: true, ..ask(7, &facts) };
+        let wish = Wish { overstriped: true, ..Wish::plain(7, &facts) };
         assert_eq!(allocator.allocate(&wish, &mut rng).len(), 7);
         // A target that cannot be used leaves its stripes to the others.
         let mut facts = facts.clone();
         facts[1].usable = false;
-        let wish = Ask { overstriped: true, ..ask(3, &facts) };
+        let wish = Wish { overstriped: true, ..Wish::plain(3, &facts) };
         assert_eq!(allocator.allocate(&wish, &mut rng).len(), 3);
     }
 }
