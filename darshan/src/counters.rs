@@ -1,9 +1,26 @@
-//! Names and order of the counters of POSIX, MPI-IO and STDIO records, by record version.
+//! Names and order of the counters of fixed-size records, by module and record version.
 //!
-//! The order is that of Darshan's `darshan-*-log-format.h`. Names are kept without their module's
-//! prefix, since the versions share most of them.
+//! The order is that of Darshan's `darshan-*-log-format.h` and, for MPI calls, AutoPerf's
+//! `darshan-apmpi-log-format.h`. Names are kept without their module's prefix, since the versions share
+//! most of them.
+
+mod calls;
+mod libraries;
+mod machines;
+mod mpi;
 
 use super::header::Module;
+
+/// What stands between the rank and the first counter of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// Nothing.
+    None,
+    /// The record id of the file that the dataset or variable lies in.
+    FileId,
+    /// A word without meaning.
+    Unused,
+}
 
 /// The record layout of one version of a module: id and rank, then 64-bit integers, then doubles.
 #[derive(Debug, PartialEq, Eq)]
@@ -16,34 +33,65 @@ pub struct Shape {
     pub ints: &'static [&'static str],
     /// Names of the floating-point counters (seconds and variances), without the prefix.
     pub floats: &'static [&'static str],
+    /// What stands before the counters.
+    pub(crate) head: Head,
+    /// Bytes behind the counters: identifiers of object stores, a node's name.
+    pub(crate) tail_bytes: usize,
 }
 
 impl Shape {
-    /// The layout of a record version.
-    pub(crate) fn of(module: Module, version: u32) -> Option<&'static Self> {
-        let shapes = match module {
-            Module::Posix => &POSIX[..],
-            Module::MpiIo => &MPIIO[..],
-            Module::Stdio => &STDIO[..],
-            _ => return None,
-        };
-        shapes.get((version as usize).checked_sub(1)?)
+    /// A layout of counters only.
+    const fn plain(
+        module: Module,
+        prefix: &'static str,
+        ints: &'static [&'static str],
+        floats: &'static [&'static str],
+    ) -> Self {
+        Self { module, prefix, ints, floats, head: Head::None, tail_bytes: 0 }
     }
 
-    /// The versions known, for messages.
-    pub(crate) const fn known(module: Module) -> &'static str {
+    /// The layouts of a module by version, the first is 1; none where its records have no fixed size.
+    const fn versions(module: Module) -> &'static [Self] {
         match module {
-            Module::Posix => "1 to 4",
-            Module::MpiIo => "1 to 3",
-            Module::Stdio => "1 and 2",
-            _ => "none",
+            Module::Posix => &calls::POSIX,
+            Module::MpiIo => &calls::MPIIO,
+            Module::Stdio => &calls::STDIO,
+            Module::H5f => &libraries::H5F,
+            Module::H5d => &libraries::H5D,
+            Module::PnetcdfFile => &libraries::PNETCDF_FILE,
+            Module::PnetcdfVar => &libraries::PNETCDF_VAR,
+            Module::Bgq => &machines::BGQ,
+            Module::Dfs => &machines::DFS,
+            Module::Daos => &machines::DAOS,
+            Module::Apmpi => &mpi::APMPI,
+            _ => &[],
         }
+    }
+
+    /// Whether records of the module have a layout here, in some version.
+    pub(crate) const fn exists(module: Module) -> bool {
+        !Self::versions(module).is_empty()
+    }
+
+    /// The layout of a record version.
+    pub(crate) fn of(module: Module, version: u32) -> Option<&'static Self> {
+        Self::versions(module).get((version as usize).checked_sub(1)?)
+    }
+
+    /// The newest version known, 0 without any.
+    pub(crate) const fn newest(module: Module) -> u32 {
+        Self::versions(module).len() as u32
     }
 
     /// Bytes of a record.
     #[must_use]
     pub const fn record_bytes(&self) -> usize {
-        16 + 8 * (self.ints.len() + self.floats.len())
+        self.head_bytes() + 8 * (self.ints.len() + self.floats.len()) + self.tail_bytes
+    }
+
+    /// Bytes before the first counter.
+    pub(crate) const fn head_bytes(&self) -> usize {
+        if matches!(self.head, Head::None) { 16 } else { 24 }
     }
 
     /// The place of an integer counter, named without the prefix.
@@ -120,39 +168,6 @@ const ACCESSES: [&str; 8] = [
 ];
 const RANKS: [&str; 4] = ["FASTEST_RANK", "FASTEST_RANK_BYTES", "SLOWEST_RANK", "SLOWEST_RANK_BYTES"];
 
-/// From MODE to MAX_WRITE_TIME_SIZE, equal in all versions of POSIX.
-const POSIX_BYTES: [&str; 16] = [
-    "MODE",
-    "BYTES_READ",
-    "BYTES_WRITTEN",
-    "MAX_BYTE_READ",
-    "MAX_BYTE_WRITTEN",
-    "CONSEC_READS",
-    "CONSEC_WRITES",
-    "SEQ_READS",
-    "SEQ_WRITES",
-    "RW_SWITCHES",
-    "MEM_NOT_ALIGNED",
-    "MEM_ALIGNMENT",
-    "FILE_NOT_ALIGNED",
-    "FILE_ALIGNMENT",
-    "MAX_READ_TIME_SIZE",
-    "MAX_WRITE_TIME_SIZE",
-];
-const POSIX_TAIL: [&str; 56] = join(&[&POSIX_BYTES, &SIZE_READ, &SIZE_WRITE, &STRIDES, &ACCESSES, &RANKS]);
-const POSIX_V1: [&str; 68] = join(&[
-    &["OPENS", "READS", "WRITES", "SEEKS", "STATS", "MMAPS", "FOPENS", "FREADS", "FWRITES", "FSEEKS"],
-    &["FSYNCS", "FDSYNCS"],
-    &POSIX_TAIL,
-]);
-const POSIX_V2: [&str; 64] =
-    join(&[&["OPENS", "READS", "WRITES", "SEEKS", "STATS", "MMAPS", "FSYNCS", "FDSYNCS"], &POSIX_TAIL]);
-const POSIX_V4: [&str; 69] = join(&[
-    &["OPENS", "FILENOS", "DUPS", "READS", "WRITES", "SEEKS", "STATS", "MMAPS", "FSYNCS", "FDSYNCS"],
-    &["RENAME_SOURCES", "RENAME_TARGETS", "RENAMED_FROM"],
-    &POSIX_TAIL,
-]);
-
 const TIMES: [&str; 5] =
     ["F_READ_TIME", "F_WRITE_TIME", "F_META_TIME", "F_MAX_READ_TIME", "F_MAX_WRITE_TIME"];
 const RANK_TIMES: [&str; 4] =
@@ -165,93 +180,59 @@ const FLOATS_OLD: [&str; 15] = join(&[
     &TIMES,
     &RANK_TIMES,
 ]);
-const FLOATS: [&str; 17] = join(&[
-    &[
-        "F_OPEN_START_TIMESTAMP",
-        "F_READ_START_TIMESTAMP",
-        "F_WRITE_START_TIMESTAMP",
-        "F_CLOSE_START_TIMESTAMP",
-    ],
-    &["F_OPEN_END_TIMESTAMP", "F_READ_END_TIMESTAMP", "F_WRITE_END_TIMESTAMP", "F_CLOSE_END_TIMESTAMP"],
-    &TIMES,
-    &RANK_TIMES,
-]);
-
-const MPIIO_INTS: [&str; 51] = join(&[
-    &["INDEP_OPENS", "COLL_OPENS", "INDEP_READS", "INDEP_WRITES", "COLL_READS", "COLL_WRITES"],
-    &["SPLIT_READS", "SPLIT_WRITES", "NB_READS", "NB_WRITES", "SYNCS", "HINTS", "VIEWS", "MODE"],
-    &["BYTES_READ", "BYTES_WRITTEN", "RW_SWITCHES", "MAX_READ_TIME_SIZE", "MAX_WRITE_TIME_SIZE"],
-    &SIZE_READ_AGG,
-    &SIZE_WRITE_AGG,
-    &ACCESSES,
-    &RANKS,
-]);
-
-const STDIO_BYTES: [&str; 8] = [
-    "READS",
-    "WRITES",
-    "SEEKS",
-    "FLUSHES",
-    "BYTES_WRITTEN",
-    "BYTES_READ",
-    "MAX_BYTE_READ",
-    "MAX_BYTE_WRITTEN",
+/// First start and last end of opening, reading, writing and closing.
+const FLOATS_START_END: [&str; 8] = [
+    "F_OPEN_START_TIMESTAMP",
+    "F_READ_START_TIMESTAMP",
+    "F_WRITE_START_TIMESTAMP",
+    "F_CLOSE_START_TIMESTAMP",
+    "F_OPEN_END_TIMESTAMP",
+    "F_READ_END_TIMESTAMP",
+    "F_WRITE_END_TIMESTAMP",
+    "F_CLOSE_END_TIMESTAMP",
 ];
-const STDIO_V1: [&str; 13] = join(&[&["OPENS"], &STDIO_BYTES, &RANKS]);
-const STDIO_V2: [&str; 14] = join(&[&["OPENS", "FDOPENS"], &STDIO_BYTES, &RANKS]);
-const STDIO_FLOATS: [&str; 15] = join(&[
-    &["F_META_TIME", "F_WRITE_TIME", "F_READ_TIME"],
-    &[
-        "F_OPEN_START_TIMESTAMP",
-        "F_CLOSE_START_TIMESTAMP",
-        "F_WRITE_START_TIMESTAMP",
-        "F_READ_START_TIMESTAMP",
-    ],
-    &["F_OPEN_END_TIMESTAMP", "F_CLOSE_END_TIMESTAMP", "F_WRITE_END_TIMESTAMP", "F_READ_END_TIMESTAMP"],
-    &RANK_TIMES,
-]);
-
-const fn posix(ints: &'static [&'static str], floats: &'static [&'static str]) -> Shape {
-    Shape { module: Module::Posix, prefix: "POSIX_", ints, floats }
-}
-
-const fn mpiio(floats: &'static [&'static str]) -> Shape {
-    Shape { module: Module::MpiIo, prefix: "MPIIO_", ints: &MPIIO_INTS, floats }
-}
-
-const fn stdio(ints: &'static [&'static str]) -> Shape {
-    Shape { module: Module::Stdio, prefix: "STDIO_", ints, floats: &STDIO_FLOATS }
-}
-
-/// By version, the first is 1. Version 3 of POSIX has the counters of 2 and the timestamps of 4.
-static POSIX: [Shape; 4] = [
-    posix(&POSIX_V1, &FLOATS_OLD),
-    posix(&POSIX_V2, &FLOATS_OLD),
-    posix(&POSIX_V2, &FLOATS),
-    posix(&POSIX_V4, &FLOATS),
-];
-static MPIIO: [Shape; 3] = [mpiio(&FLOATS_OLD), mpiio(&FLOATS_OLD), mpiio(&FLOATS)];
-static STDIO: [Shape; 2] = [stdio(&STDIO_V1), stdio(&STDIO_V2)];
+const FLOATS: [&str; 17] = join(&[&FLOATS_START_END, &TIMES, &RANK_TIMES]);
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ALL: [Module; 11] = [
+        Module::Posix,
+        Module::MpiIo,
+        Module::Stdio,
+        Module::H5f,
+        Module::H5d,
+        Module::PnetcdfFile,
+        Module::PnetcdfVar,
+        Module::Bgq,
+        Module::Dfs,
+        Module::Daos,
+        Module::Apmpi,
+    ];
+
     #[test]
     fn records_have_the_size_of_the_c_structs() {
-        let bytes = |module, version| Shape::of(module, version).map(Shape::record_bytes);
-        let posix = [680, 648, 664, 704].map(Some);
-        assert_eq!([1, 2, 3, 4].map(|version| bytes(Module::Posix, version)), posix);
-        assert_eq!([1, 2, 3].map(|version| bytes(Module::MpiIo, version)), [544, 544, 560].map(Some));
-        assert_eq!([1, 2].map(|version| bytes(Module::Stdio, version)), [240, 248].map(Some));
-        assert_eq!(bytes(Module::Posix, 0), None);
-        assert_eq!(bytes(Module::Posix, 5), None);
-        assert_eq!(bytes(Module::Lustre, 1), None);
+        let bytes = |module| Shape::versions(module).iter().map(Shape::record_bytes).collect::<Vec<_>>();
+        assert_eq!(bytes(Module::Posix), [680, 648, 664, 704]);
+        assert_eq!(bytes(Module::MpiIo), [544, 544, 560]);
+        assert_eq!(bytes(Module::Stdio), [240, 248]);
+        assert_eq!(bytes(Module::H5f), [40, 56, 80]);
+        assert_eq!(bytes(Module::H5d), [904, 912]);
+        assert_eq!(bytes(Module::PnetcdfFile), [48, 64, 152]);
+        assert_eq!(bytes(Module::PnetcdfVar), [1120]);
+        assert_eq!(bytes(Module::Bgq), [120, 112]);
+        assert_eq!(bytes(Module::Dfs), [584]);
+        assert_eq!(bytes(Module::Daos), [696]);
+        assert_eq!(bytes(Module::Apmpi), [5232]);
+        assert_eq!(bytes(Module::Lustre), [0; 0]);
+        assert_eq!(Shape::of(Module::Posix, 0), None);
+        assert_eq!(Shape::of(Module::Posix, 5), None);
     }
 
     #[test]
     fn no_name_occurs_twice() {
-        for shape in POSIX.iter().chain(&MPIIO).chain(&STDIO) {
+        for shape in ALL.iter().flat_map(|module| Shape::versions(*module)) {
             let mut names: Vec<_> = shape.ints.iter().chain(shape.floats).collect();
             names.sort();
             assert!(names.windows(2).all(|pair| pair[0] != pair[1]), "{shape:?}");

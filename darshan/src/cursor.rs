@@ -19,7 +19,7 @@ impl ByteOrder {
     }
 
     /// Four bytes as a half word.
-    const fn half(self, bytes: [u8; 4]) -> u32 {
+    pub(crate) const fn half(self, bytes: [u8; 4]) -> u32 {
         match self {
             Self::Little => u32::from_le_bytes(bytes),
             Self::Big => u32::from_be_bytes(bytes),
@@ -43,11 +43,6 @@ pub(crate) struct Cursor<'a> {
 impl<'a> Cursor<'a> {
     pub(crate) const fn new(bytes: &'a [u8], order: ByteOrder) -> Self {
         Self { bytes, at: 0, order }
-    }
-
-    /// Bytes read so far.
-    pub(crate) const fn at(&self) -> usize {
-        self.at
     }
 
     pub(crate) fn rest(&self) -> &'a [u8] {

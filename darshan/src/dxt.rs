@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Range;
 
-use super::cursor::{ByteOrder, Cursor, text};
+use super::cursor::{ByteOrder, text};
+use super::decode::{Decode, Mark, decode, grow};
 use super::error::Fault;
 use super::header::{Module, Region};
-use super::lustre::fitting;
+use super::inflate::{Packed, Plain, REGION_BYTES_MAX};
 
 /// Bytes of the host name.
 const HOST_BYTES: usize = 64;
@@ -48,10 +49,16 @@ pub struct DxtRecord {
 pub struct Dxt {
     /// One per rank and file, in the log's order.
     pub records: Vec<DxtRecord>,
-    /// Accesses of all records. Thread ids of the newest record versions are read over.
+    /// Accesses of all records.
     pub segments: Vec<Segment>,
+    /// The thread (`pthread_self`) of each segment, in the same places; empty without [`Dxt::has_threads`].
+    pub threads: Vec<u64>,
     /// Names of the nodes, in order of their first record.
     pub hosts: Vec<String>,
+    /// Version of the records.
+    pub version: u32,
+    /// Whether the log has thread ids: DXT_POSIX 2 and DXT_MPIIO 3.
+    pub has_threads: bool,
     /// Whether offsets mean anything: not in version 1 of DXT_MPIIO.
     pub has_offsets: bool,
     /// Whether Darshan ran out of memory, so that later segments are missing.
@@ -86,6 +93,18 @@ impl Dxt {
         self.segments.get(range.clone()).unwrap_or(&[])
     }
 
+    /// The threads of the segments in a range; empty where the log has none.
+    #[must_use]
+    pub fn threads_of(&self, range: &Range<usize>) -> &[u64] {
+        self.threads.get(range.clone()).unwrap_or(&[])
+    }
+
+    /// Bytes of a segment in the log.
+    #[must_use]
+    pub const fn segment_bytes(&self) -> usize {
+        if self.has_threads { SEGMENT_BYTES_THREAD } else { SEGMENT_BYTES }
+    }
+
     /// Sums over all records.
     #[must_use]
     pub fn totals(&self) -> DxtTotals {
@@ -111,78 +130,126 @@ impl Dxt {
         totals
     }
 
-    /// Reads a plain region, up to the first impossible record.
+    /// Reads a region: whole records of whole streams.
     pub(crate) fn read(
-        bytes: &[u8],
+        plain: &mut Plain<'_, '_>,
+        packed: Packed,
         order: ByteOrder,
         region: &Region,
-    ) -> Result<(Self, Option<Fault>), Fault> {
-        let (module, version) = (region.module, region.version);
-        let (newest, known) = match module {
-            Module::DxtPosix => (2, "1 and 2"),
-            _ => (3, "1 to 3"),
-        };
+    ) -> Result<(Self, Vec<Fault>), Fault> {
+        let Region { module, offset, length, version, partial, .. } = *region;
+        let newest = if module == Module::DxtPosix { 2 } else { 3 };
         if version == 0 || version > newest {
-            return Err(Fault::RecordVersion { module, version, known });
+            return Err(Fault::RecordVersion { module, offset, length, version, newest });
         }
-        let segment_bytes = if version == newest { SEGMENT_BYTES_THREAD } else { SEGMENT_BYTES };
+        let has_threads = version == newest;
         let has_offsets = module == Module::DxtPosix || version > 1;
-        let segments = Vec::with_capacity(bytes.len() / segment_bytes);
-        let mut read = Self { segments, has_offsets, partial: region.partial, ..Self::default() };
-        let mut words = Cursor::new(bytes, order);
-        let mut hosts = HashMap::new();
-        let mut fault = None;
-        while !words.rest().is_empty() {
-            let at = words.at();
-            let outcome =
-                read.next(&mut words, &mut hosts, order, segment_bytes).unwrap_or(Err("is cut short"));
-            if let Err(what) = outcome {
-                fault = Some(Fault::Record { module, at, what, kept: read.records.len() });
-                break;
-            }
+        let dxt = Self { version, has_offsets, has_threads, partial, ..Self::default() };
+        let mut reading = Reading { dxt, order, hosts: HashMap::new(), last_host: [0; HOST_BYTES] };
+        let faults = decode(plain, packed, &mut reading);
+        Ok((reading.dxt, faults))
+    }
+}
+
+/// Records as they come, with what finds the place of a host's name.
+struct Reading {
+    dxt: Dxt,
+    order: ByteOrder,
+    hosts: HashMap<String, usize>,
+    /// The bytes of the last record's host: most records have it again.
+    last_host: [u8; HOST_BYTES],
+}
+
+impl Reading {
+    fn host(&mut self, bytes: &[u8; HOST_BYTES]) -> usize {
+        if let Some(last) = self.dxt.records.last().filter(|_| *bytes == self.last_host) {
+            return last.host;
         }
-        Ok((read, fault))
+        self.last_host = *bytes;
+        let name = text(bytes);
+        if let Some(place) = self.hosts.get(&name) {
+            return *place;
+        }
+        let place = self.dxt.hosts.len();
+        self.dxt.hosts.push(name.clone());
+        self.hosts.insert(name, place);
+        place
     }
 
-    /// `None` at the end of the bytes, an error for an impossible count.
-    fn next<'a>(
-        &mut self,
-        words: &mut Cursor<'a>,
-        hosts: &mut HashMap<&'a [u8], usize>,
-        order: ByteOrder,
-        segment_bytes: usize,
-    ) -> Option<Result<(), &'static str>> {
-        let (id, rank) = (words.u64()?, words.i64()?);
-        // The shared flag repeats what the POSIX record says.
-        words.u64()?;
-        let host = words.take(HOST_BYTES)?;
-        // Behind the NUL there may be anything.
-        let host = host.split(|byte| *byte == 0).next().unwrap_or(host);
-        let (writes, reads) = (words.i64()?, words.i64()?);
-        let Some(writes) = fitting(writes, segment_bytes, words.rest().len()) else {
-            return Some(Err("has a write count that is negative or beyond its bytes"));
-        };
-        let left = words.rest().len() - writes * segment_bytes;
-        let Some(reads) = fitting(reads, segment_bytes, left) else {
-            return Some(Err("has a read count that is negative or beyond its bytes"));
-        };
-        let host = *hosts.entry(host).or_insert_with(|| {
-            self.hosts.push(text(host));
-            self.hosts.len() - 1
-        });
-        let first = self.segments.len();
-        for bytes in words.take((writes + reads) * segment_bytes)?.chunks_exact(segment_bytes) {
-            let mut fields = order.words(bytes);
-            self.segments.push(Segment {
-                offset: fields.next()?.cast_signed(),
-                length: fields.next()?.cast_signed(),
-                start_s: f64::from_bits(fields.next()?),
-                end_s: f64::from_bits(fields.next()?),
-            });
+    /// Reads `count` segments; `None` where there are fewer.
+    fn segments(&mut self, plain: &mut Plain<'_, '_>, count: u64) -> Option<()> {
+        let bytes = self.dxt.segment_bytes();
+        let mut left = count;
+        while left > 0 {
+            let items = plain.take_items(bytes, left);
+            let items_count = items.len() / bytes;
+            if items_count == 0 {
+                return None;
+            }
+            left -= items_count as u64;
+            grow(&mut self.dxt.segments, items_count);
+            if self.dxt.has_threads {
+                grow(&mut self.dxt.threads, items_count);
+                for item in items.as_chunks::<SEGMENT_BYTES_THREAD>().0 {
+                    let (segment, thread) = item.split_first_chunk()?;
+                    self.dxt.segments.push(one_segment(segment, self.order));
+                    self.dxt.threads.push(self.order.word(*thread.first_chunk()?));
+                }
+            } else {
+                let items = items.as_chunks::<SEGMENT_BYTES>().0;
+                self.dxt.segments.extend(items.iter().map(|item| one_segment(item, self.order)));
+            }
         }
-        let middle = first + writes;
-        let (writes, reads) = (first..middle, middle..middle + reads);
-        self.records.push(DxtRecord { id, rank, host, writes, reads });
-        Some(Ok(()))
+        Some(())
+    }
+}
+
+fn one_segment(bytes: &[u8; SEGMENT_BYTES], order: ByteOrder) -> Segment {
+    let word = |place: usize| bytes.as_chunks::<8>().0.get(place).map_or(0, |word| order.word(*word));
+    Segment {
+        offset: word(0).cast_signed(),
+        length: word(1).cast_signed(),
+        start_s: f64::from_bits(word(2)),
+        end_s: f64::from_bits(word(3)),
+    }
+}
+
+impl Decode for Reading {
+    fn next(&mut self, plain: &mut Plain<'_, '_>) -> Result<(), &'static str> {
+        const CUT: &str = "is cut short";
+        let order = self.order;
+        // Behind the rank there is a flag that repeats what the POSIX record says.
+        let [id, rank, _] = plain.words(order).ok_or(CUT)?;
+        let host: [u8; HOST_BYTES] = plain.array().ok_or(CUT)?;
+        let counts: [u64; 2] = plain.words(order).ok_or(CUT)?;
+        let [Ok(writes), Ok(reads)] = counts.map(|count| u64::try_from(count.cast_signed())) else {
+            return Err("has a segment count that is negative");
+        };
+        let rank = rank.cast_signed();
+        const BEYOND: &str = "has segment counts beyond its bytes";
+        let count = writes.checked_add(reads).filter(|count| *count <= REGION_BYTES_MAX).ok_or(BEYOND)?;
+        let host = self.host(&host);
+        let first = self.dxt.segments.len();
+        self.segments(plain, count).ok_or(BEYOND)?;
+        let middle = first + writes as usize;
+        grow(&mut self.dxt.records, 1);
+        let end = self.dxt.segments.len();
+        self.dxt.records.push(DxtRecord { id, rank, host, writes: first..middle, reads: middle..end });
+        Ok(())
+    }
+
+    fn mark(&self) -> Mark {
+        [self.dxt.records.len(), self.dxt.segments.len(), self.dxt.hosts.len()]
+    }
+
+    fn cut(&mut self, mark: Mark) {
+        self.dxt.records.truncate(mark[0]);
+        self.dxt.segments.truncate(mark[1]);
+        self.dxt.threads.truncate(mark[1]);
+        self.dxt.hosts.truncate(mark[2]);
+    }
+
+    fn records(&self) -> usize {
+        self.dxt.records.len()
     }
 }

@@ -32,12 +32,12 @@ pub enum Fault {
     /// The operating system refused to read the file.
     #[error("cannot be read; check that the path is right and may be read by you")]
     Read(#[source] std::io::Error),
-    /// The file is above the limit of what is read into memory.
-    #[error("has {bytes} bytes, and more than {limit} are refused because a log is read into memory whole")]
-    FileTooLarge {
-        /// Size of the file.
-        bytes: u64,
-        /// The limit.
+    /// A pipe gave more than is held in memory.
+    #[error(
+        "is no plain file and has more than {limit} bytes; copy it into a file, which is read piece by piece"
+    )]
+    PipeTooLarge {
+        /// The limit in bytes.
         limit: u64,
     },
     /// A file of 0 bytes.
@@ -58,7 +58,7 @@ pub enum Fault {
     )]
     ShortHeader {
         /// Size of the file.
-        bytes: usize,
+        bytes: u64,
         /// Size of the header.
         header: usize,
     },
@@ -80,15 +80,12 @@ pub enum Fault {
     },
     /// A compression type that no Darshan wrote.
     #[error(
-        "names compression type {found} at offset 16; 0 (zlib) and 2 (none) are supported, so the header is damaged"
+        "names compression type {found} at offset 16; 0 (zlib), 1 (bzip2) and 2 (none) exist, so the header is damaged"
     )]
     Compression {
         /// The type found.
         found: u8,
     },
-    /// A bzip2 log.
-    #[error("bzip2-compressed logs are not supported yet; convert it with: darshan-convert LOG NEW_LOG")]
-    Bzip2,
     /// A region does not lie within the file.
     #[error(
         "{module}: the region of {length} bytes at offset {offset} does not lie in the file of {file_bytes} bytes; \
@@ -102,32 +99,38 @@ pub enum Fault {
         /// Compressed length.
         length: u64,
         /// Size of the file.
-        file_bytes: usize,
+        file_bytes: u64,
     },
     /// A region shares bytes with an earlier one.
     #[error(
-        "{module}: the region at offset {offset} overlaps that of {other}, so the header is damaged and this \
-             module was left out"
+        "{module}: the region of {length} bytes at offset {offset} overlaps that of {other}, so the header is damaged \
+             and this module was left out"
     )]
     Overlap {
         /// The region's owner.
         module: Module,
         /// Start in the file.
         offset: u64,
+        /// Compressed length.
+        length: u64,
         /// Owner of the other region.
         other: Module,
     },
     /// A compressed stream is broken or ends too early.
     #[error(
-        "{module}: the compressed stream at offset {offset} is {how}; what lies behind it in this module is lost"
+        "{module}: the compressed stream at offset {stream} is {how}; what lies behind it in this module is lost"
     )]
-    Inflate {
+    Stream {
         /// The region's owner.
         module: Module,
-        /// Start of the stream in the file.
+        /// Start of the region in the file.
         offset: u64,
-        /// `damaged` or `cut short`.
-        how: &'static str,
+        /// Compressed length of the region.
+        length: u64,
+        /// Start of the stream in the file.
+        stream: u64,
+        /// What is wrong with it.
+        how: Damage,
     },
     /// A region inflates to more than is allowed.
     #[error(
@@ -139,8 +142,10 @@ pub enum Fault {
         module: Module,
         /// Start of the region in the file.
         offset: u64,
+        /// Compressed length of the region.
+        length: u64,
         /// The limit.
-        limit: usize,
+        limit: u64,
     },
     /// No job record.
     #[error(
@@ -149,6 +154,8 @@ pub enum Fault {
     Job {
         /// Start in the file.
         offset: u64,
+        /// Bytes up to the next region.
+        length: u64,
         /// Bytes that are there.
         bytes: usize,
         /// Bytes of the fixed part.
@@ -160,6 +167,10 @@ pub enum Fault {
              and cannot be converted"
     )]
     Processes {
+        /// Start of the job record in the file.
+        offset: u64,
+        /// Bytes up to the next region.
+        length: u64,
         /// The number found.
         nprocs: i64,
     },
@@ -171,6 +182,10 @@ pub enum Fault {
     Ranks {
         /// The module.
         module: Module,
+        /// Start of the region in the file.
+        offset: u64,
+        /// Compressed length of the region.
+        length: u64,
         /// How many.
         records: usize,
         /// The first such rank.
@@ -179,14 +194,20 @@ pub enum Fault {
         nprocs: i64,
     },
     /// A record version that is not known.
-    #[error("{module}: record version {version} is not known (known: {known}); a newer tarazu may read it")]
+    #[error(
+        "{module}: record version {version} is not known (known: 1 to {newest}); a newer tarazu may read it"
+    )]
     RecordVersion {
         /// The module.
         module: Module,
+        /// Start of the region in the file.
+        offset: u64,
+        /// Compressed length of the region.
+        length: u64,
         /// The version found.
         version: u32,
-        /// The versions known.
-        known: &'static str,
+        /// The newest version known.
+        newest: u32,
     },
     /// A record is cut short, or a count in it is impossible.
     #[error(
@@ -195,11 +216,119 @@ pub enum Fault {
     Record {
         /// The module.
         module: Module,
+        /// Start of the region in the file.
+        offset: u64,
+        /// Compressed length of the region.
+        length: u64,
         /// Byte in the inflated region.
-        at: usize,
+        at: u64,
         /// What is wrong.
         what: &'static str,
         /// Records read before.
         kept: usize,
     },
+}
+
+/// What is wrong with a compressed stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Damage {
+    /// Its bytes or their checksum are wrong.
+    Broken,
+    /// It has no end.
+    CutShort,
+}
+
+impl fmt::Display for Damage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Broken => "damaged",
+            Self::CutShort => "cut short",
+        })
+    }
+}
+
+impl Fault {
+    /// The module whose data is affected; [`Module::Job`] and [`Module::Names`] for those regions, `None` where
+    /// it is the whole log.
+    #[must_use]
+    pub const fn module(&self) -> Option<Module> {
+        match self {
+            Self::Region { module, .. }
+            | Self::Overlap { module, .. }
+            | Self::Stream { module, .. }
+            | Self::Inflated { module, .. }
+            | Self::Ranks { module, .. }
+            | Self::RecordVersion { module, .. }
+            | Self::Record { module, .. } => Some(*module),
+            Self::Job { .. } | Self::Processes { .. } => Some(Module::Job),
+            _ => None,
+        }
+    }
+
+    /// Start and length in the file of the region that is affected, as the header gives them.
+    #[must_use]
+    pub const fn region(&self) -> Option<(u64, u64)> {
+        match self {
+            Self::Region { offset, length, .. }
+            | Self::Overlap { offset, length, .. }
+            | Self::Stream { offset, length, .. }
+            | Self::Inflated { offset, length, .. }
+            | Self::Ranks { offset, length, .. }
+            | Self::RecordVersion { offset, length, .. }
+            | Self::Record { offset, length, .. }
+            | Self::Job { offset, length, .. }
+            | Self::Processes { offset, length, .. } => Some((*offset, *length)),
+            _ => None,
+        }
+    }
+
+    /// The byte of the file at which the fault lies: of the header, or the start of the stream or region that
+    /// has it. `None` where the file could not be read at all.
+    #[must_use]
+    pub const fn offset(&self) -> Option<u64> {
+        match self {
+            Self::Stream { stream, .. } => Some(*stream),
+            Self::Empty | Self::OldFormat { .. } | Self::Version { .. } => Some(0),
+            Self::ShortHeader { bytes, .. } => Some(*bytes),
+            Self::Magic { .. } => Some(8),
+            Self::Compression { .. } => Some(16),
+            _ => match self.region() {
+                Some((offset, _)) => Some(offset),
+                None => None,
+            },
+        }
+    }
+
+    /// The byte of the inflated region at which the broken record begins; for faults of records only.
+    #[must_use]
+    pub const fn inflated_offset(&self) -> Option<u64> {
+        match self {
+            Self::Record { at, .. } => Some(*at),
+            _ => None,
+        }
+    }
+
+    /// What kind of fault it is, in a word that stays the same from version to version.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::Read(_) => "unreadable",
+            Self::PipeTooLarge { .. } | Self::Inflated { .. } => "too-large",
+            Self::Empty => "empty",
+            Self::OldFormat { .. } => "old-format",
+            Self::ShortHeader { .. } => "truncated",
+            Self::Version { .. } => "format-version",
+            Self::Magic { .. } => "magic",
+            Self::Compression { .. } => "compression-type",
+            Self::Region { .. } => "outside-file",
+            Self::Overlap { .. } => "overlap",
+            Self::Stream { how: Damage::Broken, .. } => "damaged-stream",
+            Self::Stream { how: Damage::CutShort, .. } => "cut-short-stream",
+            Self::Job { .. } => "job-record",
+            Self::Processes { .. } => "processes",
+            Self::Ranks { .. } => "ranks",
+            Self::RecordVersion { .. } => "record-version",
+            Self::Record { .. } => "record",
+        }
+    }
 }

@@ -10,7 +10,7 @@ const MAGIC: u64 = 6_567_223;
 
 /// Header bytes of the formats 3.00 to 3.21 and of 3.41.
 const HEADER_BYTES: usize = 360;
-const HEADER_BYTES_341: usize = 1328;
+pub(crate) const HEADER_BYTES_341: usize = 1328;
 
 /// Modules of the formats before 3.41 and of 3.41.
 const MODULES: usize = 16;
@@ -194,6 +194,8 @@ pub enum Compression {
 pub struct Region {
     /// The owner.
     pub module: Module,
+    /// The owner's number in this format.
+    pub id: u8,
     /// First byte in the file.
     pub offset: u64,
     /// Bytes in the file, above 0.
@@ -229,14 +231,20 @@ impl Header {
         self.format.name()
     }
 
+    /// The region of a module, `None` where it has no records.
+    #[must_use]
+    pub fn region(&self, module: Module) -> Option<Region> {
+        self.regions.iter().find(|region| region.module == module).copied()
+    }
+
     /// Size in bytes.
     #[must_use]
     pub const fn bytes(&self) -> usize {
         self.format.header_bytes()
     }
 
-    /// Reads the header at the start of a log.
-    pub(crate) fn read(log: &[u8]) -> Result<Self, Fault> {
+    /// Reads the header from the first bytes of a log, which has `file_bytes`.
+    pub(crate) fn read(log: &[u8], file_bytes: u64) -> Result<Self, Fault> {
         if log.is_empty() {
             return Err(Fault::Empty);
         }
@@ -245,15 +253,15 @@ impl Header {
                 return Err(Fault::OldFormat { packing });
             }
         }
-        let short = |header| Fault::ShortHeader { bytes: log.len(), header };
+        let short = |header| Fault::ShortHeader { bytes: log.len() as u64, header };
         let version = text(log.get(..8).ok_or_else(|| short(HEADER_BYTES))?);
         let format = Format::from_text(&version).ok_or(Fault::Version { found: version })?;
         let head = log.get(..format.header_bytes()).ok_or_else(|| short(format.header_bytes()))?;
-        Self::parse(format, head, log.len()).unwrap_or_else(|| Err(short(format.header_bytes())))
+        Self::parse(format, head, file_bytes).unwrap_or_else(|| Err(short(format.header_bytes())))
     }
 
     /// `None` only where `head` is shorter than the format's header.
-    fn parse(format: Format, head: &[u8], file_bytes: usize) -> Option<Result<Self, Fault>> {
+    fn parse(format: Format, head: &[u8], file_bytes: u64) -> Option<Result<Self, Fault>> {
         let magic = Cursor::new(head.get(8..)?, ByteOrder::Little).u64()?;
         let order = match magic {
             MAGIC => ByteOrder::Little,
@@ -285,7 +293,8 @@ impl Header {
             let version = words.u32()?;
             if length > 0 {
                 let module = Module::from_id(id, format);
-                regions.push(Region { module, offset, length, version, partial: flags >> id & 1 == 1 });
+                let partial = flags >> id & 1 == 1;
+                regions.push(Region { module, id: id as u8, offset, length, version, partial });
             }
         }
         let flagged = (0..format.modules()).filter(|id| flags >> id & 1 == 1);
@@ -293,8 +302,8 @@ impl Header {
         // Offsets may be set while the length is 0; they bound the job region all the same.
         let start = format.header_bytes() as u64;
         let offsets = std::iter::once(names.0).chain(map.iter().map(|(offset, _)| *offset));
-        let end = offsets.into_iter().find(|offset| *offset != 0).unwrap_or(file_bytes as u64);
-        let job = (start, end.min(file_bytes as u64).saturating_sub(start));
+        let end = offsets.into_iter().find(|offset| *offset != 0).unwrap_or(file_bytes);
+        let job = (start, end.min(file_bytes).saturating_sub(start));
         Some(Ok(Self { format, order, compression, job, names, regions, partial }))
     }
 }

@@ -3,10 +3,11 @@
 use super::cursor::{Cursor, text};
 use super::error::Fault;
 use super::header::{Format, Header, Module};
-use super::inflate::unpack;
+use super::inflate::{Packed, Plain, Scratch};
+use super::source::Source;
 
 /// Bytes that the job region may inflate to. Darshan writes at most 4096; more is not looked at.
-const JOB_BYTES_MAX: usize = 64 << 10;
+const JOB_BYTES_MAX: u64 = 64 << 10;
 
 /// Fixed part, metadata, command line and mounts together (`DARSHAN_EXE_LEN` plus the struct).
 const JOB_RECORD_BYTES: usize = 4096;
@@ -93,18 +94,24 @@ impl Job {
     }
 
     /// Reads the job region of a log, and notes about it.
-    pub(crate) fn read(log: &[u8], header: &Header, notes: &mut Vec<String>) -> Result<Self, Fault> {
+    pub(crate) fn read(
+        source: &mut Source<'_>,
+        scratch: &mut Scratch,
+        header: &Header,
+        notes: &mut Vec<String>,
+    ) -> Result<Self, Fault> {
         let (offset, length) = header.job;
-        let end = offset.saturating_add(length);
-        let packed = log.get(offset as usize..end as usize).unwrap_or(&[]);
-        let plain = unpack(packed, header.compression, Module::Job, offset, JOB_BYTES_MAX);
+        let region = Packed { module: Module::Job, offset, length, compression: header.compression };
+        let mut plain = Plain::new(source, scratch, region, JOB_BYTES_MAX);
         let needed = if header.format == Format::V341 { 56 } else { 40 } + METADATA_BYTES;
-        if plain.bytes.len() < needed {
+        let there = plain.fill(JOB_RECORD_BYTES).len();
+        if there < needed {
             // A region too long is no obstacle where its start could be read; a broken one is.
-            return Err(plain.fault.unwrap_or(Fault::Job { offset, bytes: plain.bytes.len(), needed }));
+            return Err(plain.take_fault().unwrap_or(Fault::Job { offset, length, bytes: there, needed }));
         }
-        let bytes = &plain.bytes[..plain.bytes.len().min(JOB_RECORD_BYTES)];
-        Self::parse(bytes, header, notes).ok_or(Fault::Job { offset, bytes: bytes.len(), needed })
+        let bytes = plain.take(there.min(JOB_RECORD_BYTES)).unwrap_or(&[]);
+        let bad = Fault::Job { offset, length, bytes: bytes.len(), needed };
+        Self::parse(bytes, header, notes).ok_or(bad)
     }
 
     fn parse(bytes: &[u8], header: &Header, notes: &mut Vec<String>) -> Option<Self> {

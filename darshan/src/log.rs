@@ -1,23 +1,20 @@
-//! A whole log: reads the regions in order and collects what went wrong without giving up.
+//! A whole log in memory: every part of it read, and what went wrong collected without giving up.
 
 use std::fmt;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use rayon::prelude::*;
 
-use super::counters::Shape;
+use super::autoperf::{Apmpi, Apxc};
 use super::dxt::Dxt;
-use super::error::{DarshanError, Fault};
-use super::header::{Format, Header, Module, Region};
-use super::inflate::{Plain, REGION_BYTES_MAX, unpack};
+use super::error::DarshanError;
+use super::header::{Header, Module};
+use super::heatmap::Heatmap;
 use super::job::Job;
 use super::lustre::Lustre;
 use super::names::Names;
-use super::records::{Counters, foreign_ranks};
-
-/// Bytes of a log file. The file is held in memory; the largest known logs have some hundred MiB.
-const FILE_BYTES_MAX: u64 = 4 << 30;
+use super::reader::{Part, Reader, Records};
+use super::records::Counters;
 
 /// A module that was not decoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,11 +33,24 @@ impl fmt::Display for Skipped {
     }
 }
 
+/// How a region was packed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Inflated {
+    /// Whose region, [`Module::Names`] for the names.
+    pub module: Module,
+    /// Compressed streams that were whole; a region that is not compressed counts as one.
+    pub streams: u64,
+    /// Bytes when inflated, as far as they were read.
+    pub bytes: u64,
+}
+
 /// A Darshan log in memory.
 #[derive(Debug)]
 pub struct Log {
     /// The log's name as the caller gave it.
     pub file: String,
+    /// Size of the file.
+    pub file_bytes: u64,
     /// Format, byte order, regions.
     pub header: Header,
     /// Who, when, how many.
@@ -53,12 +63,34 @@ pub struct Log {
     pub mpiio: Option<Counters>,
     /// STDIO counters.
     pub stdio: Option<Counters>,
+    /// HDF5 files.
+    pub h5f: Option<Counters>,
+    /// HDF5 datasets.
+    pub h5d: Option<Counters>,
+    /// PnetCDF files.
+    pub pnetcdf_file: Option<Counters>,
+    /// PnetCDF variables.
+    pub pnetcdf_var: Option<Counters>,
+    /// Blue Gene/Q partitions.
+    pub bgq: Option<Counters>,
+    /// Files of DAOS file systems.
+    pub dfs: Option<Counters>,
+    /// DAOS objects.
+    pub daos: Option<Counters>,
     /// Lustre layouts.
     pub lustre: Option<Lustre>,
     /// Traced POSIX accesses.
     pub dxt_posix: Option<Dxt>,
     /// Traced MPI-IO accesses.
     pub dxt_mpiio: Option<Dxt>,
+    /// Bytes by time.
+    pub heatmap: Option<Heatmap>,
+    /// MPI calls.
+    pub apmpi: Option<Apmpi>,
+    /// Routers of a Cray XC.
+    pub apxc: Option<Apxc>,
+    /// How the regions that were read were packed, in the order of reading.
+    pub inflated: Vec<Inflated>,
     /// Modules with records that were not decoded.
     pub skipped: Vec<Skipped>,
     /// What a reader of the numbers should know: incomplete modules, a killed job.
@@ -68,20 +100,13 @@ pub struct Log {
 }
 
 impl Log {
-    /// Reads a log from a file.
+    /// Reads a log from a file. Of the file itself only a window is in memory.
     ///
     /// # Errors
     /// Where the file cannot be read, is no Darshan 3.x log, or has no job record. Damage to single
     /// modules is in [`Log::faults`] instead.
     pub fn open(path: &Path) -> Result<Self, DarshanError> {
-        let file = path.display().to_string();
-        let fail = |fault| DarshanError { file: file.clone(), fault };
-        let bytes = fs::metadata(path).map_err(|error| fail(Fault::Read(error)))?.len();
-        if bytes > FILE_BYTES_MAX {
-            return Err(fail(Fault::FileTooLarge { bytes, limit: FILE_BYTES_MAX }));
-        }
-        let log = fs::read(path).map_err(|error| fail(Fault::Read(error)))?;
-        Self::from_bytes(&file, &log)
+        Reader::open(path).map(Self::read)
     }
 
     /// Reads several logs in parallel; the answers are in the order of the paths.
@@ -95,157 +120,127 @@ impl Log {
     /// # Errors
     /// As [`Log::open`].
     pub fn from_bytes(file: &str, bytes: &[u8]) -> Result<Self, DarshanError> {
-        let fail = |fault| DarshanError { file: file.to_owned(), fault };
-        let header = Header::read(bytes).map_err(fail)?;
-        let mut notes = Vec::new();
-        let job = Job::read(bytes, &header, &mut notes).map_err(fail)?;
+        Reader::from_bytes(file, bytes).map(Self::read)
+    }
+
+    /// The counters of a module that has nothing but counters; `None` where the log has none. Those of MPI calls
+    /// are [`Apmpi::ranks`].
+    #[must_use]
+    pub const fn counters(&self, module: Module) -> Option<&Counters> {
+        match module {
+            Module::Posix => self.posix.as_ref(),
+            Module::MpiIo => self.mpiio.as_ref(),
+            Module::Stdio => self.stdio.as_ref(),
+            Module::H5f => self.h5f.as_ref(),
+            Module::H5d => self.h5d.as_ref(),
+            Module::PnetcdfFile => self.pnetcdf_file.as_ref(),
+            Module::PnetcdfVar => self.pnetcdf_var.as_ref(),
+            Module::Bgq => self.bgq.as_ref(),
+            Module::Dfs => self.dfs.as_ref(),
+            Module::Daos => self.daos.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// The traces of a layer, [`Module::DxtPosix`] or [`Module::DxtMpiio`].
+    #[must_use]
+    pub const fn dxt(&self, module: Module) -> Option<&Dxt> {
+        match module {
+            Module::DxtPosix => self.dxt_posix.as_ref(),
+            Module::DxtMpiio => self.dxt_mpiio.as_ref(),
+            _ => None,
+        }
+    }
+
+    /// Whether something is missing or damaged, so that sums are lower bounds: faults, or modules that Darshan
+    /// had no memory for.
+    #[must_use]
+    pub fn is_partial(&self) -> bool {
+        !self.faults.is_empty() || !self.header.partial.is_empty()
+    }
+
+    fn read(mut reader: Reader<'_>) -> Self {
+        let Part { value: names, streams, inflated_bytes, notes, faults } = reader.names();
+        let mut inflated = vec![Inflated { module: Module::Names, streams, bytes: inflated_bytes }];
+        let modules: Vec<Module> = reader.header().regions.iter().map(|region| region.module).collect();
+        let mut parts = Vec::with_capacity(modules.len());
+        let (mut late_notes, mut late_faults) = (notes, faults);
+        for module in modules {
+            match reader.module(module) {
+                Ok(Some(part)) => {
+                    late_notes.extend(part.notes);
+                    late_faults.extend(part.faults);
+                    if !matches!(part.value, Records::Skipped(_)) {
+                        let (streams, bytes) = (part.streams, part.inflated_bytes);
+                        inflated.push(Inflated { module, streams, bytes });
+                    }
+                    parts.push((module, part.value));
+                }
+                Ok(None) => {}
+                Err(error) => late_faults.push(error),
+            }
+        }
+        let file_bytes = reader.file_bytes();
+        let (file, header, job, mut notes, mut faults) = reader.into_parts();
+        notes.append(&mut late_notes);
+        faults.append(&mut late_faults);
         let mut log = Self {
-            file: file.to_owned(),
+            file,
+            file_bytes,
             header,
             job,
-            names: Names::default(),
+            names,
             posix: None,
             mpiio: None,
             stdio: None,
+            h5f: None,
+            h5d: None,
+            pnetcdf_file: None,
+            pnetcdf_var: None,
+            bgq: None,
+            dfs: None,
+            daos: None,
             lustre: None,
             dxt_posix: None,
             dxt_mpiio: None,
+            heatmap: None,
+            apmpi: None,
+            apxc: None,
+            inflated,
             skipped: Vec::new(),
             notes,
-            faults: Vec::new(),
+            faults,
         };
-        log.judge_job();
-        log.read_names(bytes);
-        log.read_modules(bytes);
-        Ok(log)
+        parts.into_iter().for_each(|(module, records)| log.keep(module, records));
+        log
     }
 
-    fn fault(&mut self, fault: Fault) {
-        self.faults.push(DarshanError { file: self.file.clone(), fault });
-    }
-
-    /// Notes and faults that follow from header and job record alone.
-    fn judge_job(&mut self) {
-        if !self.job.has_processes() {
-            self.fault(Fault::Processes { nprocs: self.job.nprocs });
-        }
-        if self.job.end_sec == 0 {
-            self.notes.push("the end time is 0: the job was killed, its log may end early".to_owned());
-        } else if self.job.run_time_s().is_none() {
-            self.notes.push("the job ends before it starts: its times are not to be trusted".to_owned());
-        }
-        if self.header.format == Format::V320 {
-            let known = "written by Darshan 3.2.0, which damages common-access counters and possibly others";
-            self.notes.push(known.to_owned());
-        }
-        for module in &self.header.partial {
-            self.notes.push(match module {
-                Module::Null => "Darshan marked an unnamed module incomplete".to_owned(),
-                module => format!("{module} is incomplete: Darshan ran out of memory for it"),
-            });
-        }
-    }
-
-    fn read_names(&mut self, log: &[u8]) {
-        let (offset, length) = self.header.names;
-        if length == 0 {
-            return;
-        }
-        let module = Module::Names;
-        let (file_bytes, compression) = (log.len(), self.header.compression);
-        let Some(packed) = slice(log, offset, length) else {
-            self.fault(Fault::Region { module, offset, length, file_bytes });
-            return;
-        };
-        let Plain { bytes, fault } = unpack(packed, compression, module, offset, REGION_BYTES_MAX);
-        let (names, cut) = Names::read(bytes.into_owned(), self.header.order, self.header.format);
-        self.names = names;
-        for fault in fault.into_iter().chain(cut) {
-            self.fault(fault);
-        }
-    }
-
-    fn read_modules(&mut self, log: &[u8]) {
-        let regions = self.header.regions.clone();
-        let mut seen: Vec<Region> = Vec::with_capacity(regions.len());
-        for region in regions {
-            if let Err(fault) = self.read_module(log, &region, &seen) {
-                self.fault(fault);
-            }
-            seen.push(region);
-        }
-    }
-
-    fn read_module(&mut self, log: &[u8], region: &Region, seen: &[Region]) -> Result<(), Fault> {
-        let Region { module, offset, length, version, .. } = *region;
-        let packed = slice(log, offset, length).ok_or(Fault::Region {
-            module,
-            offset,
-            length,
-            file_bytes: log.len(),
-        })?;
-        if let Some(other) = seen.iter().find(|other| overlap(region, other)) {
-            return Err(Fault::Overlap { module, offset, other: other.module });
-        }
-        let compression = self.header.compression;
-        let decoded = Shape::of(module, 1).is_some()
-            || matches!(module, Module::Lustre | Module::DxtPosix | Module::DxtMpiio);
-        if !decoded {
-            self.skipped.push(Skipped { module, version, packed_bytes: length });
-            return Ok(());
-        }
-        let Plain { bytes, fault } = unpack(packed, compression, module, offset, REGION_BYTES_MAX);
-        if let Some(fault) = fault {
-            self.fault(fault);
-        }
-        self.keep(&bytes, region)
-    }
-
-    /// Decodes a plain region and keeps its records.
-    fn keep(&mut self, bytes: &[u8], region: &Region) -> Result<(), Fault> {
-        let (module, order) = (region.module, self.header.order);
-        let nprocs = self.job.nprocs;
-        let (cut, foreign) = match module {
-            Module::Lustre => {
-                let (read, cut) = Lustre::read(bytes, order, region)?;
-                let foreign = foreign_ranks(module, read.records.iter().map(|record| record.rank), nprocs);
-                self.lustre = Some(read);
-                (cut, foreign)
-            }
-            Module::DxtPosix | Module::DxtMpiio => {
-                let (read, cut) = Dxt::read(bytes, order, region)?;
-                let foreign = foreign_ranks(module, read.records.iter().map(|record| record.rank), nprocs);
-                let place =
-                    if module == Module::DxtPosix { &mut self.dxt_posix } else { &mut self.dxt_mpiio };
-                *place = Some(read);
-                (cut, foreign)
-            }
-            _ => {
-                let (read, cut) = Counters::read(bytes, order, region)?;
-                let foreign = foreign_ranks(module, read.ranks().iter().copied(), nprocs);
+    fn keep(&mut self, module: Module, records: Records) {
+        match records {
+            Records::Counters(read) => {
                 let place = match module {
                     Module::Posix => &mut self.posix,
                     Module::MpiIo => &mut self.mpiio,
-                    _ => &mut self.stdio,
+                    Module::Stdio => &mut self.stdio,
+                    Module::H5f => &mut self.h5f,
+                    Module::H5d => &mut self.h5d,
+                    Module::PnetcdfFile => &mut self.pnetcdf_file,
+                    Module::PnetcdfVar => &mut self.pnetcdf_var,
+                    Module::Bgq => &mut self.bgq,
+                    Module::Dfs => &mut self.dfs,
+                    _ => &mut self.daos,
                 };
                 *place = Some(read);
-                (cut, foreign)
             }
-        };
-        // A job record without processes has been reported; every rank is foreign to it.
-        let foreign = foreign.filter(|_| self.job.has_processes());
-        for fault in cut.into_iter().chain(foreign) {
-            self.fault(fault);
+            Records::Dxt(read) => {
+                let is_posix = module == Module::DxtPosix;
+                *(if is_posix { &mut self.dxt_posix } else { &mut self.dxt_mpiio }) = Some(read);
+            }
+            Records::Lustre(read) => self.lustre = Some(read),
+            Records::Heatmap(read) => self.heatmap = Some(read),
+            Records::Apmpi(read) => self.apmpi = Some(read),
+            Records::Apxc(read) => self.apxc = Some(read),
+            Records::Skipped(skipped) => self.skipped.push(skipped),
         }
-        Ok(())
     }
-}
-
-fn slice(log: &[u8], offset: u64, length: u64) -> Option<&[u8]> {
-    let end = offset.checked_add(length)?;
-    log.get(usize::try_from(offset).ok()?..usize::try_from(end).ok()?)
-}
-
-fn overlap(a: &Region, b: &Region) -> bool {
-    a.offset < b.offset.saturating_add(b.length) && b.offset < a.offset.saturating_add(a.length)
 }

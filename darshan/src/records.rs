@@ -1,21 +1,30 @@
-//! Records of fixed size: POSIX, MPI-IO and STDIO counters, flat in memory.
+//! Records of fixed size: counters of POSIX, MPI-IO, STDIO, HDF5, PnetCDF and the like, flat in memory.
 
-use super::counters::Shape;
-use super::cursor::ByteOrder;
+use super::counters::{Head, Shape};
+use super::cursor::{ByteOrder, text};
+use super::decode::{Decode, Mark, decode, grow};
 use super::error::Fault;
 use super::header::{Module, Region};
+use super::inflate::{Packed, Plain};
 
 /// The records of a module with counters, in the log's order.
+///
+/// In memory they take what they take in the log, in a list for each kind of field.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Counters {
     /// Names and order of the counters.
     pub shape: &'static Shape,
+    /// Version of the records.
+    pub version: u32,
     /// Whether Darshan ran out of memory, so that records are missing.
     pub partial: bool,
+    order: ByteOrder,
     ids: Vec<u64>,
     ranks: Vec<i64>,
+    file_ids: Vec<u64>,
     ints: Vec<i64>,
     floats: Vec<f64>,
+    tails: Vec<u8>,
 }
 
 /// Sums over all records of a module. A counter of -1 means "not monitored" and is summed as it is.
@@ -56,14 +65,56 @@ impl Counters {
     #[must_use]
     pub fn ints(&self, record: usize) -> &[i64] {
         let width = self.shape.ints.len();
-        self.ints.get(record * width..(record + 1) * width).unwrap_or(&[])
+        self.ints.get(span(record, width)).unwrap_or(&[])
     }
 
     /// Floating-point counters of one record; none for a record that does not exist.
     #[must_use]
     pub fn floats(&self, record: usize) -> &[f64] {
         let width = self.shape.floats.len();
-        self.floats.get(record * width..(record + 1) * width).unwrap_or(&[])
+        self.floats.get(span(record, width)).unwrap_or(&[])
+    }
+
+    /// The record id of the file that a dataset (H5D 2) or variable (PNETCDF_VAR) lies in; `None` for other
+    /// modules and for a record that does not exist.
+    #[must_use]
+    pub fn file_id(&self, record: usize) -> Option<u64> {
+        self.file_ids.get(record).copied()
+    }
+
+    /// UUIDs of pool and container of a DFS or DAOS record, as stored.
+    #[must_use]
+    pub fn pool_and_container(&self, record: usize) -> Option<[[u8; 16]; 2]> {
+        if !matches!(self.shape.module, Module::Dfs | Module::Daos) {
+            return None;
+        }
+        let (pool, rest) = self.tail(record)?.split_first_chunk()?;
+        Some([*pool, *rest.first_chunk()?])
+    }
+
+    /// High and low half of the object id of a DAOS record.
+    #[must_use]
+    pub fn object_id(&self, record: usize) -> Option<(u64, u64)> {
+        if self.shape.module != Module::Daos {
+            return None;
+        }
+        let (rest, low) = self.tail(record)?.split_last_chunk()?;
+        Some((self.order.word(*rest.last_chunk()?), self.order.word(*low)))
+    }
+
+    /// The node that the rank of an APMPI record ran on.
+    #[must_use]
+    pub fn node(&self, record: usize) -> Option<String> {
+        if self.shape.module != Module::Apmpi {
+            return None;
+        }
+        self.tail(record).map(text)
+    }
+
+    /// What stands behind the counters of a record.
+    fn tail(&self, record: usize) -> Option<&[u8]> {
+        let bytes = self.shape.tail_bytes;
+        self.tails.get(record.checked_mul(bytes)?..(record + 1).checked_mul(bytes)?)
     }
 
     /// Sums over all records.
@@ -91,46 +142,105 @@ impl Counters {
         Some(values.map(|value| i128::from(*value)).sum())
     }
 
-    /// Reads a plain region. Whole records are kept where the last one is cut short.
+    /// Reads a region: whole records of whole streams.
     pub(crate) fn read(
-        bytes: &[u8],
+        plain: &mut Plain<'_, '_>,
+        packed: Packed,
         order: ByteOrder,
         region: &Region,
-    ) -> Result<(Self, Option<Fault>), Fault> {
-        let (module, version) = (region.module, region.version);
+    ) -> Result<(Self, Vec<Fault>), Fault> {
+        let Region { module, offset, length, version, partial, .. } = *region;
+        let newest = Shape::newest(module);
         let shape = Shape::of(module, version).ok_or(Fault::RecordVersion {
             module,
+            offset,
+            length,
             version,
-            known: Shape::known(module),
+            newest,
         })?;
-        let records = bytes.chunks_exact(shape.record_bytes());
-        let count = records.len();
         let mut read = Self {
             shape,
-            partial: region.partial,
-            ids: Vec::with_capacity(count),
-            ranks: Vec::with_capacity(count),
-            ints: Vec::with_capacity(count * shape.ints.len()),
-            floats: Vec::with_capacity(count * shape.floats.len()),
+            version,
+            partial,
+            order,
+            ids: Vec::new(),
+            ranks: Vec::new(),
+            file_ids: Vec::new(),
+            ints: Vec::new(),
+            floats: Vec::new(),
+            tails: Vec::new(),
         };
-        let rest = records.remainder().len();
-        for record in records {
-            let mut words = order.words(record);
-            read.ids.extend(words.next());
-            read.ranks.extend(words.next().map(u64::cast_signed));
-            read.ints.extend(words.by_ref().take(shape.ints.len()).map(u64::cast_signed));
-            read.floats.extend(words.map(f64::from_bits));
+        let faults = decode(plain, packed, &mut read);
+        Ok((read, faults))
+    }
+
+    /// Keeps whole records that lie one behind the other.
+    fn keep(&mut self, records: &[u8]) {
+        let (shape, order) = (self.shape, self.order);
+        let bytes = shape.record_bytes();
+        let count = records.len() / bytes;
+        let (ints, floats) = (shape.ints.len(), shape.floats.len());
+        let int_at = shape.head_bytes();
+        let (float_at, tail_at) = (int_at + 8 * ints, int_at + 8 * (ints + floats));
+        grow(&mut self.ids, count);
+        grow(&mut self.ranks, count);
+        grow(&mut self.ints, count * ints);
+        grow(&mut self.floats, count * floats);
+        grow(&mut self.tails, count * shape.tail_bytes);
+        for record in records.chunks_exact(bytes) {
+            let (head, counters) = record.split_at(int_at);
+            let mut head = order.words(head);
+            self.ids.extend(head.next());
+            self.ranks.extend(head.next().map(u64::cast_signed));
+            if shape.head == Head::FileId {
+                grow(&mut self.file_ids, 1);
+                self.file_ids.extend(head.next());
+            }
+            self.ints.extend(order.words(&counters[..float_at - int_at]).map(u64::cast_signed));
+            let floats = &counters[float_at - int_at..tail_at - int_at];
+            self.floats.extend(order.words(floats).map(f64::from_bits));
+            self.tails.extend_from_slice(&counters[tail_at - int_at..]);
         }
-        let what = "is cut short";
-        let at = bytes.len() - rest;
-        let fault = (rest > 0).then_some(Fault::Record { module, at, what, kept: count });
-        Ok((read, fault))
+    }
+}
+
+const fn span(record: usize, width: usize) -> std::ops::Range<usize> {
+    record.saturating_mul(width)..record.saturating_add(1).saturating_mul(width)
+}
+
+impl Decode for Counters {
+    fn next(&mut self, plain: &mut Plain<'_, '_>) -> Result<(), &'static str> {
+        let records = plain.take_items(self.shape.record_bytes(), u64::MAX);
+        if records.is_empty() {
+            return Err("is cut short");
+        }
+        self.keep(records);
+        Ok(())
+    }
+
+    fn mark(&self) -> Mark {
+        [self.ids.len(), 0, 0]
+    }
+
+    fn cut(&mut self, mark: Mark) {
+        let records = mark[0];
+        self.ids.truncate(records);
+        self.ranks.truncate(records);
+        self.file_ids.truncate(records);
+        self.ints.truncate(records * self.shape.ints.len());
+        self.floats.truncate(records * self.shape.floats.len());
+        self.tails.truncate(records * self.shape.tail_bytes);
+    }
+
+    fn records(&self) -> usize {
+        self.ids.len()
     }
 }
 
 /// The first record of a rank that the job does not have, as a fault.
-pub(crate) fn foreign_ranks(module: Module, ranks: impl Iterator<Item = i64>, nprocs: i64) -> Option<Fault> {
+pub(crate) fn foreign_ranks(region: &Region, ranks: impl Iterator<Item = i64>, nprocs: i64) -> Option<Fault> {
     let mut foreign = ranks.filter(|rank| *rank < super::SHARED_RANK || *rank >= nprocs);
     let rank = foreign.next()?;
-    Some(Fault::Ranks { module, records: 1 + foreign.count(), rank, nprocs })
+    let Region { module, offset, length, .. } = *region;
+    Some(Fault::Ranks { module, offset, length, records: 1 + foreign.count(), rank, nprocs })
 }

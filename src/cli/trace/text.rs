@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use comfy_table::{CellAlignment, Table, presets};
-use tarazu_darshan::{Counters, Dxt, Log, Lustre};
+use tarazu_darshan::{Apmpi, Counters, Dxt, Heatmap, Log, Lustre, Module};
 use tarazu_layout::Bytes;
 
 use super::json::{compression, endian};
@@ -83,18 +83,32 @@ fn modules(log: &Log) -> Table {
     let mut table = plain_table(&["module", "version", "records", "files", "accesses", "read", "written"]);
     for region in &log.header.regions {
         let name = region.module.to_string();
-        let cells = match name.as_str() {
-            "POSIX" => counters_row(log.posix.as_ref(), &["READS", "WRITES"]),
-            "STDIO" => counters_row(log.stdio.as_ref(), &["READS", "WRITES"]),
-            "MPI-IO" => counters_row(log.mpiio.as_ref(), &MPIIO_CALLS),
-            "DXT_POSIX" => dxt_row(log.dxt_posix.as_ref()),
-            "DXT_MPIIO" => dxt_row(log.dxt_mpiio.as_ref()),
-            "LUSTRE" => lustre_row(log.lustre.as_ref()),
-            _ => std::array::from_fn(|_| "-".to_owned()),
+        let module = region.module;
+        let cells = match module {
+            Module::Lustre => lustre_row(log.lustre.as_ref()),
+            Module::Heatmap => heatmap_row(log.heatmap.as_ref()),
+            Module::Apmpi => apmpi_row(log.apmpi.as_ref()),
+            Module::DxtPosix | Module::DxtMpiio => dxt_row(log.dxt(module)),
+            _ => counters_row(log.counters(module), calls(module)),
         };
         table.add_row([name, region.version.to_string()].into_iter().chain(cells));
     }
     table
+}
+
+/// The counters of calls that move data.
+const fn calls(module: Module) -> &'static [&'static str] {
+    match module {
+        Module::Posix | Module::Stdio | Module::H5d => &["READS", "WRITES"],
+        Module::MpiIo => &MPIIO_CALLS,
+        Module::PnetcdfVar => {
+            &["INDEP_READS", "INDEP_WRITES", "COLL_READS", "COLL_WRITES", "NB_READS", "NB_WRITES"]
+        }
+        // Calls that do not block are counted again as non-blocking ones.
+        Module::Dfs => &["READS", "READXS", "WRITES", "WRITEXS"],
+        Module::Daos => &["OBJ_FETCHES", "OBJ_UPDATES", "ARRAY_READS", "ARRAY_WRITES", "KV_GETS", "KV_PUTS"],
+        _ => &[],
+    }
 }
 
 const MPIIO_CALLS: [&str; 8] = [
@@ -112,16 +126,38 @@ const MPIIO_CALLS: [&str; 8] = [
 type Row = [String; 5];
 
 fn empty_row() -> Row {
-    std::array::from_fn(|_| "-".to_owned())
+    std::array::from_fn(|_| dash())
 }
 
 fn counters_row(counters: Option<&Counters>, calls: &[&str]) -> Row {
     let Some(counters) = counters else { return empty_row() };
-    let sum = |name: &str| counters.sum(name).unwrap_or(0);
     let files: BTreeSet<u64> = counters.ids().iter().copied().collect();
-    let calls: i128 = calls.iter().map(|name| sum(name)).sum();
-    let (read, written) = (bytes(sum("BYTES_READ")), bytes(sum("BYTES_WRITTEN")));
-    [counters.len().to_string(), files.len().to_string(), calls.to_string(), read, written]
+    let accesses = match calls {
+        [] => dash(),
+        calls => calls.iter().filter_map(|name| counters.sum(name)).sum::<i128>().to_string(),
+    };
+    // Absent where the module does not count bytes, as for files of HDF5.
+    let moved = |name: &str| counters.sum(name).map_or_else(dash, bytes);
+    let (read, written) = (moved("BYTES_READ"), moved("BYTES_WRITTEN"));
+    [counters.len().to_string(), files.len().to_string(), accesses, read, written]
+}
+
+/// Its ids are interfaces, not files.
+fn heatmap_row(heatmap: Option<&Heatmap>) -> Row {
+    let Some(heatmap) = heatmap else { return empty_row() };
+    let sum = |bins: &[i64]| bins.iter().map(|bytes| i128::from(*bytes)).sum::<i128>();
+    let read: i128 = heatmap.records.iter().map(|record| sum(heatmap.read_bytes(record))).sum();
+    let written: i128 = heatmap.records.iter().map(|record| sum(heatmap.write_bytes(record))).sum();
+    [heatmap.records.len().to_string(), dash(), dash(), bytes(read), bytes(written)]
+}
+
+fn apmpi_row(apmpi: Option<&Apmpi>) -> Row {
+    let Some(apmpi) = apmpi else { return empty_row() };
+    [apmpi.ranks.len().to_string(), dash(), dash(), dash(), dash()]
+}
+
+fn dash() -> String {
+    "-".to_owned()
 }
 
 fn dxt_row(dxt: Option<&Dxt>) -> Row {
@@ -136,7 +172,6 @@ fn dxt_row(dxt: Option<&Dxt>) -> Row {
 fn lustre_row(lustre: Option<&Lustre>) -> Row {
     let Some(lustre) = lustre else { return empty_row() };
     let files: BTreeSet<u64> = lustre.records.iter().map(|record| record.id).collect();
-    let dash = || "-".to_owned();
     [lustre.records.len().to_string(), files.len().to_string(), dash(), dash(), dash()]
 }
 

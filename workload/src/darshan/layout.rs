@@ -4,8 +4,8 @@ use tarazu_darshan::{Lustre, LustreComponent, LustreRecord};
 use tarazu_layout::{Component, Extent, Layout, OstIndex, Pattern, PoolName};
 
 /// `LOV_PATTERN_MDT` and `LOV_PATTERN_OVERSTRIPING`.
-const PATTERN_MDT: i64 = 2;
-const PATTERN_OVERSTRIPED: i64 = 4;
+const PATTERN_MDT: i32 = 2;
+const PATTERN_OVERSTRIPED: i32 = 4;
 
 /// The layout of a record; `None` where it breaks the rules of layouts (a stripe size of 0, gaps,
 /// several mirrors, foreign components).
@@ -32,7 +32,7 @@ fn component(lustre: &Lustre, recorded: &LustreComponent) -> Option<Component> {
         stripe_size: u64::try_from(recorded.stripe_size).ok()?,
         stripe_count: u32::try_from(recorded.stripe_count).ok()?,
         pattern,
-        pool: PoolName::new(&recorded.pool),
+        pool: PoolName::new(&lustre.pool_of(recorded)),
         stripes: stripes.map(|ost| u32::try_from(*ost).ok().map(OstIndex)).collect::<Option<_>>()?,
     })
 }
