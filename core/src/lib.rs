@@ -2,7 +2,7 @@
 //!
 //! This crate owns what the controller sees ([`view`]), what was placed ([`ledger`]), what is foreseen
 //! ([`demand`]), how work is spread ([`planner`], [`fill`], [`ring`]), how a single file is placed
-//! ([`placement`], [`stock`]) and the controller as a state machine ([`control`]). The simulator and
+//! ([`placement`], [`stock`], for comparison [`rivals`]) and the controller as a state machine ([`control`]). The simulator and
 //! the services run exactly this code.
 //!
 //! It must not read a clock, open a socket, start a thread, log or draw from a random source of its
@@ -20,6 +20,7 @@ pub mod planner;
 pub mod policy;
 pub mod publish;
 pub mod ring;
+pub mod rivals;
 pub mod rng;
 pub mod sample;
 pub mod stock;

@@ -126,6 +126,8 @@ pub enum Chosen {
     Ticket(Tier),
     /// The least finish time over a perfect view.
     Central,
+    /// A published rule, for comparison.
+    Rival,
 }
 
 /// Why no layout was given.
@@ -143,6 +145,8 @@ pub enum Refusal {
     SizeUnknown,
     /// The controller's view is not there yet.
     NoView,
+    /// The metadata server refused the list, and gave its default layout on the next try.
+    ListRefused,
     /// The file was made before, or without, a create that the client could see.
     CreateUnseen,
 }
@@ -158,6 +162,7 @@ impl Refusal {
             Self::LaterComponent => "later_component",
             Self::SizeUnknown => "size_unknown",
             Self::NoView => "no_view",
+            Self::ListRefused => "list_refused",
             Self::CreateUnseen => "create_unseen",
         }
     }

@@ -22,4 +22,4 @@ pub use replay::{ReplayError, run};
 pub use scenario::{
     BACKGROUND_MAX, Background, Forecast, ParseError, Policy, Scenario, Sick, Striping, Timing,
 };
-pub use system::{BUNDLED, ControlTiming, NODES_MAX, System, SystemError};
+pub use system::{BUNDLED, Client, ControlTiming, Disk, Filled, Metadata, NODES_MAX, System, SystemError};

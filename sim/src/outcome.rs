@@ -115,6 +115,8 @@ pub struct Outcome {
     /// Bytes read or written that lie on no target and so took no time: data on the metadata target,
     /// ranges that nobody had written.
     pub off_target_bytes: u64,
+    /// Bytes written to targets that had no room for them: a real application would have failed.
+    pub overfilled_bytes: u64,
     /// Of those, bytes on stripes that the policy chose.
     pub steered_bytes: u64,
     /// Files left to the file system, by reason.

@@ -90,7 +90,7 @@ impl Plane {
             control: Control::new(config, system.topology.clone()),
             rng: stream(seed, "control", 0),
             interval: config.interval,
-            layout_cost: Duration::from_secs_f64(system.layout_s),
+            layout_cost: Duration::from_secs_f64(system.metadata.layout_s),
             steer_always: scenario.steer_always,
             report_delay: Duration::from_secs_f64(timing.report_delay_s),
             publish_delay: Duration::from_secs_f64(timing.publish_delay_s),

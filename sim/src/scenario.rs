@@ -10,8 +10,20 @@ use tarazu_layout::TargetId;
 pub enum Policy {
     /// Lustre's round robin: doing nothing.
     LustreRr,
+    /// Lustre as it comes, 2.16 and later: weighted by free space where that differs, else round robin.
+    LustreQos,
+    /// The same of 2.13 to 2.15.
+    LustreQos215,
+    /// The same up to 2.12.
+    LustreQos212,
     /// Uniform random targets.
     Random,
+    /// libPIO: each job's own use counts (ICPADS 2014).
+    Libpio,
+    /// Minimum-cost flow with linear costs (Big Data 2017).
+    LinearFlow,
+    /// The less busy of two random targets.
+    TwoChoices,
     /// The real thing: planner, encoded table, one table per node, ticket pick per process.
     Tarazu,
     /// Each file at once with a perfect view of all placements; a reference for the cost of distribution.
@@ -20,23 +32,40 @@ pub enum Policy {
 
 impl Policy {
     /// All policies, in the order that results show them.
-    pub const ALL: [Self; 4] = [Self::LustreRr, Self::Random, Self::Tarazu, Self::TarazuCentral];
+    pub const ALL: [Self; 10] = [
+        Self::LustreRr,
+        Self::LustreQos,
+        Self::LustreQos215,
+        Self::LustreQos212,
+        Self::Random,
+        Self::Libpio,
+        Self::LinearFlow,
+        Self::TwoChoices,
+        Self::Tarazu,
+        Self::TarazuCentral,
+    ];
 
     /// Its name on the command line and in results.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::LustreRr => "lustre-rr",
+            Self::LustreQos => "lustre-qos",
+            Self::LustreQos215 => "lustre-qos-2.15",
+            Self::LustreQos212 => "lustre-qos-2.12",
             Self::Random => "random",
+            Self::Libpio => "libpio",
+            Self::LinearFlow => "linear-flow",
+            Self::TwoChoices => "two-choices",
             Self::Tarazu => "tarazu",
             Self::TarazuCentral => "tarazu-central",
         }
     }
 
-    /// Whether a controller runs beside the file system.
+    /// Whether agents report and a controller takes their samples in beside the file system.
     #[must_use]
     pub fn has_controller(self) -> bool {
-        matches!(self, Self::Tarazu | Self::TarazuCentral)
+        matches!(self, Self::LinearFlow | Self::TwoChoices | Self::Tarazu | Self::TarazuCentral)
     }
 }
 
@@ -62,7 +91,8 @@ impl FromStr for Policy {
         Self::ALL.into_iter().find(|policy| policy.as_str() == text).ok_or_else(|| ParseError {
             what: "policy",
             given: text.to_string(),
-            valid: "lustre-rr, random, tarazu or tarazu-central",
+            valid: "lustre-rr, lustre-qos, lustre-qos-2.15, lustre-qos-2.12, random, libpio, linear-flow, two-choices, \
+                    tarazu or tarazu-central",
         })
     }
 }

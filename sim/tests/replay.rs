@@ -1,79 +1,12 @@
 //! The replay against runs whose result can be computed by hand.
 
-use std::time::Duration;
+use tarazu_layout::{Extent, Layout, Time};
+use tarazu_sim::{Background, Forecast, Metric, Policy, Scenario, Sick, Striping, Timing, run};
+use tarazu_workload::{Action, File, FileId, GroupId, Workload};
 
-use tarazu_layout::{Extent, JobId, Layout, NodeId, Time};
-use tarazu_sim::{
-    BUNDLED, Background, Forecast, Metric, Outcome, Policy, Scenario, Sick, Striping, System, Timing, run,
-};
-use tarazu_workload::{Action, File, FileId, GroupId, Job, Op, Rank, RankId, Workload};
+mod common;
 
-const MIB: u64 = 1 << 20;
-
-/// Servers and targets of round numbers, and metadata that costs nothing unless a test says so.
-fn system(changes: &[&str]) -> System {
-    let quiet = [
-        "servers.count=2",
-        "servers.targets_each=2",
-        "servers.link_MiBps=1000",
-        "targets.write_MiBps=100",
-        "targets.read_MiBps=200",
-        "nodes.nic_MiBps=1000",
-        "metadata.open_ms=0",
-        "metadata.layout_ms=0",
-        "striping.default_size_KiB=1024",
-    ];
-    let changes: Vec<String> = quiet.iter().chain(changes).map(ToString::to_string).collect();
-    System::parse_with(BUNDLED, "the test's system", &changes).expect("a valid system")
-}
-
-fn scenario() -> Scenario {
-    Scenario { start_jitter_s: 0.0, ..Scenario::default() }
-}
-
-fn op(think_s: f64, action: Action) -> Op {
-    Op { start: Time::ZERO, think: Duration::from_secs_f64(think_s), action }
-}
-
-fn create(file: u32) -> Op {
-    op(0.0, Action::Create { file: FileId(file) })
-}
-
-fn write(file: u32, offset: u64, bytes: u64) -> Op {
-    op(0.0, Action::Write { file: FileId(file), offset, bytes })
-}
-
-fn read(file: u32, bytes: u64) -> Op {
-    op(0.0, Action::Read { file: FileId(file), offset: 0, bytes })
-}
-
-/// One job whose ranks run on nodes of their own and are all in group 0.
-fn job(ranks: Vec<Vec<Op>>) -> Job {
-    let group = (0..ranks.len() as u32).map(RankId).collect();
-    let rank = |(number, ops): (usize, Vec<Op>)| Rank { node: NodeId(number as u32), ops };
-    Job {
-        id: JobId(1),
-        name: "app".into(),
-        uid: 1000,
-        start: Time::ZERO,
-        ranks: ranks.into_iter().enumerate().map(rank).collect(),
-        groups: vec![group],
-    }
-}
-
-fn files(count: u32) -> Vec<File> {
-    (0..count).map(|number| File { name: format!("f{number}"), exists: false, logged: None }).collect()
-}
-
-fn outcome(workload: &Workload, system: &System, scenario: &Scenario) -> Outcome {
-    run(workload, system, scenario, Policy::LustreRr, 1).expect("a run")
-}
-
-/// Times are kept in whole nanoseconds, flows in double precision.
-fn close(outcome: &Outcome, metric: Metric, expected: f64) {
-    let value = outcome.value(metric).expect("a value");
-    assert!((value - expected).abs() < 1e-6, "{metric:?} is {value}, expected {expected}");
-}
+use common::*;
 
 #[test]
 fn one_writer_has_its_targets_speed_and_a_reader_the_disks_read_speed() {
@@ -286,4 +219,75 @@ fn a_striping_that_loses_a_target_is_not_steered() {
     let wide = Scenario { sick, striping: Striping::Count(4), ..scenario() };
     let outcome = run(&workload, &system(&[]), &wide, Policy::Tarazu, 1).expect("a run");
     assert_eq!(outcome.refusals.into_iter().collect::<Vec<_>>(), [("too_few_targets", 1)]);
+}
+
+#[test]
+fn creates_wait_for_each_other_at_one_metadata_server() {
+    // Ten ranks make a file each at one moment: the last waits for 10 / (100 / s).
+    let ranks = (0..10).map(|file| vec![create(file)]).collect();
+    let workload = Workload { jobs: vec![job(ranks)], files: files(10) };
+    let busy = system(&["metadata.creates_per_s=100"]);
+    close(&outcome(&workload, &busy, &scenario()), Metric::Makespan, 0.1);
+    // Files of one folder stay on one server; two folders may be on two.
+    let two = system(&["metadata.creates_per_s=100", "metadata.servers=2"]);
+    close(&outcome(&workload, &two, &scenario()), Metric::Makespan, 0.1);
+    let mut spread = workload;
+    for (number, file) in spread.files.iter_mut().enumerate() {
+        file.name = format!("/{number}/f");
+    }
+    let makespan = outcome(&spread, &two, &scenario()).value(Metric::Makespan).expect("a value");
+    assert!((0.05..0.1).contains(&makespan), "{makespan}");
+}
+
+#[test]
+fn weighted_allocation_fills_the_emptier_targets_and_round_robin_does_not() {
+    // Targets between 10 % and 90 % full: weighted mode gives the emptier ones more files.
+    // One after the other, so that ready objects never run out.
+    let create = |file: u32| op(f64::from(file) * 0.01, Action::Create { file: FileId(file) });
+    let ranks = (0..400).map(|file| vec![create(file), write(file, 0, MIB)]).collect();
+    let workload = Workload { jobs: vec![job(ranks)], files: files(400) };
+    let uneven = system(&["servers.count=4", "targets.filled=0.5", "targets.filled_spread=0.4"]);
+    let cov = |policy| {
+        let outcome = run(&workload, &uneven, &scenario(), policy, 1).expect("a run");
+        outcome.value(Metric::StoredCov).expect("a value")
+    };
+    assert!(cov(Policy::LustreRr) < 0.01);
+    for policy in [Policy::LustreQos, Policy::LustreQos215, Policy::LustreQos212] {
+        assert!(cov(policy) > 0.2, "{policy} {}", cov(policy));
+    }
+    // Alike space: exactly round robin.
+    let even = system(&["servers.count=4"]);
+    let stored = |policy| run(&workload, &even, &scenario(), policy, 1).expect("a run").values;
+    assert_eq!(stored(Policy::LustreQos), stored(Policy::LustreRr));
+}
+
+#[test]
+fn published_rules_run() {
+    let ranks = (0..64).map(|file| vec![create(file), write(file, 0, 8 * MIB)]).collect();
+    let workload = Workload { jobs: vec![job(ranks)], files: files(64) };
+    let system = system(&["servers.count=4"]);
+    let cov = |policy| {
+        let outcome = run(&workload, &system, &scenario(), policy, 1).expect("a run");
+        assert_eq!(outcome.files_steered, 64, "{policy}");
+        outcome.value(Metric::StoredCov).expect("a value")
+    };
+    // One job: libPIO counts perfectly; two choices know nothing yet; linear costs put all on one target.
+    assert!(cov(Policy::Libpio) < 1e-9);
+    assert!((0.1..1.0).contains(&cov(Policy::TwoChoices)));
+    assert!(cov(Policy::LinearFlow) > 2.0);
+}
+
+#[test]
+fn a_target_without_room_gets_no_more_files() {
+    let ranks = (0..40).map(|file| {
+        vec![op(f64::from(file), Action::Create { file: FileId(file) }), write(file, 0, 100 * MIB)]
+    });
+    let workload = Workload { jobs: vec![job(ranks.collect())], files: files(40) };
+    // Four targets of 1 GiB hold ten such files each; an eleventh would not fit anywhere.
+    let small = system(&["targets.capacity_GiB=1", "targets.filled=0"]);
+    let outcome = run(&workload, &small, &scenario(), Policy::LustreRr, 1).expect("a run");
+    assert_eq!(outcome.overfilled_bytes, 0);
+    let tiny = system(&["targets.capacity_GiB=1", "targets.filled=0.5"]);
+    let error = run(&workload, &tiny, &scenario(), Policy::LustreRr, 1).expect_err("no room");
+    assert!(error.to_string().contains("no target accepts new objects"), "{error}");
 }

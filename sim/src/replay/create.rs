@@ -1,133 +1,67 @@
-//! Where files get their targets: the metadata server's own allocator, and the client's decision
-//! before it.
+//! Where files get their targets: the client's decision first, then the metadata server's own allocator.
 
-use std::collections::BTreeMap;
+use std::time::Duration;
 
 use tarazu_core::control::Event as Control;
 use tarazu_core::placement::{Central, Ticket};
-use tarazu_core::policy::{Allocator, Chosen, Decision, Knows, Refusal, Request, TargetFacts};
+use tarazu_core::policy::{Allocator, Chosen, Decision, Knows, Refusal, Request};
+use tarazu_core::rivals::{Libpio, LinearFlow, TwoChoices};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::{Placed, PlacedOutcome};
-use tarazu_core::stock::{Lustre, Random};
-use tarazu_layout::{Bytes, FsId, JobId, MdtId, TargetId, Time};
-use tarazu_table::{Cursor, FileClass, FsIdentity, Identity, Reader, Reason};
+use tarazu_layout::{Bytes, FsId, JobId};
+use tarazu_table::{FileClass, FsIdentity, Reader, Reason};
 use tarazu_workload::FileId;
 
+use super::metadata::{Era, MetadataServers, plain_request};
 use super::perfect::Perfect;
-use super::{FileState, Replay, ReplayError};
+use super::{Replay, ReplayError};
 use crate::plane::BOOT_HASH;
 use crate::profile::job_name;
 use crate::scenario::Policy;
 use crate::system::System;
 
-/// The file system's allocator and the policy's.
+/// The file system's metadata servers and the policy's allocator.
 pub(super) struct Makers {
     /// What decides wherever no layout is given.
-    stock: Stock,
+    pub(super) metadata: MetadataServers,
     /// What decides first, if anything does.
     steering: Option<Box<dyn Allocator>>,
     steering_rng: Rng,
-    facts: Vec<TargetFacts>,
     /// Only for `tarazu-central`.
     perfect: Option<Perfect>,
     fs_name_hash: u64,
-    /// The allocator that placed what existed before the run: the same for every policy.
-    past: Stock,
-}
-
-/// An allocator of the file system's own, with its random stream.
-struct Stock {
-    allocator: Box<dyn Allocator>,
-    rng: Rng,
 }
 
 impl Makers {
     pub(super) fn new(system: &System, policy: Policy, seed: u64) -> Self {
-        let facts = |spec: &tarazu_core::topology::TargetSpec| TargetFacts {
-            server: spec.server,
-            usable: true,
-            degraded: false,
-            precreated: true,
-            free: Bytes((spec.capacity.0 as f64 * (1.0 - system.filled)) as u64),
-            ..TargetFacts::WELL
-        };
-        let servers: Vec<_> = system.topology.targets().iter().map(|spec| spec.server).collect();
-        let round_robin = || Lustre::round_robin(&servers, &BTreeMap::new());
-        let stock: Box<dyn Allocator> = match policy {
-            Policy::Random => Box::new(Random),
-            Policy::LustreRr | Policy::Tarazu | Policy::TarazuCentral => Box::new(round_robin()),
-        };
         let steering: Option<Box<dyn Allocator>> = match policy {
-            Policy::LustreRr | Policy::Random => None,
+            Policy::LustreRr
+            | Policy::LustreQos
+            | Policy::LustreQos215
+            | Policy::LustreQos212
+            | Policy::Random => None,
+            Policy::Libpio => Some(Box::new(Libpio::default())),
+            Policy::LinearFlow => Some(Box::new(LinearFlow)),
+            Policy::TwoChoices => Some(Box::new(TwoChoices)),
             Policy::Tarazu => Some(Box::new(Ticket::default())),
             Policy::TarazuCentral => Some(Box::new(Central::default())),
         };
         Self {
-            stock: Stock { allocator: stock, rng: stream(seed, "stock allocator", 0) },
+            metadata: MetadataServers::new(system, policy, seed),
             steering,
             steering_rng: stream(seed, "steering", 0),
-            facts: system.topology.targets().iter().map(facts).collect(),
             perfect: (policy == Policy::TarazuCentral).then(|| Perfect::new(system.topology.targets().len())),
             fs_name_hash: FsIdentity::new(FsId(0), &system.name).name_hash,
-            past: Stock { allocator: Box::new(round_robin()), rng: stream(seed, "past allocator", 0) },
         }
     }
-
-    /// Free space of a target.
-    pub(super) fn free(&self, target: TargetId) -> Bytes {
-        self.facts[target.index()].free
-    }
 }
 
-impl Stock {
-    /// Decides as a metadata server does: by facts alone, whoever asks.
-    fn place(&mut self, file: &FileState, component: usize, facts: &[TargetFacts], now: Time) -> Decision {
-        let siblings = file.siblings(component);
-        let nobody = Cursor::new(Identity { rank: None, host_hash: 0, pid: 0, process_start: 0 });
-        let knows = Knows {
-            now,
-            targets: facts,
-            published: Err(Reason::NoTable),
-            reader: Reader { fs_name_hash: 0, boot_hash: 0, now },
-            cursor: &nobody,
-            view: None,
-            placed: None,
-        };
-        self.allocator.place(&plain_request(&file.layout, component, &siblings), &knows, &mut self.rng)
-    }
-}
-
-/// When a file gets its targets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Era {
-    /// Before the run, alike for every policy.
-    Past,
-    /// In the run.
-    Run,
-}
-
-/// A request that only the file system's own allocator sees: who asks does not matter to it.
-fn plain_request<'a>(
-    layout: &'a tarazu_layout::Layout<TargetId>,
-    component: usize,
-    siblings: &'a [TargetId],
-) -> Request<'a> {
-    let name = tarazu_table::JobName { uid: 0, job: JobId(0), executable_hash: 0, file: FileClass::Other };
-    Request {
-        fs: FsId(0),
-        mdt: MdtId(0),
-        name,
-        pid: 0,
-        expected: None,
-        confidence: 0,
-        read_share: 0.0,
-        writers: 1,
-        mirror_domain: None,
-        inherited: layout,
-        component,
-        siblings,
-        start: None,
-    }
+/// What making a file cost besides its round trip.
+struct Made {
+    /// Layouts sent.
+    layouts: u32,
+    /// Until the last of its objects was ready.
+    objects_in: Duration,
 }
 
 impl Replay<'_> {
@@ -140,44 +74,56 @@ impl Replay<'_> {
         Ok(())
     }
 
-    /// A rank creates (or, where another was first, opens) a file. Returns how long that takes, seconds.
-    pub(super) fn create(&mut self, job: usize, rank: usize, file: FileId) -> Result<f64, ReplayError> {
+    /// A rank creates (or, where another was first, opens) a file. Returns how long that takes.
+    pub(super) fn create(&mut self, job: usize, rank: usize, file: FileId) -> Result<Duration, ReplayError> {
+        let metadata = self.system.metadata;
+        let round_trip = Duration::from_secs_f64(metadata.open_s);
         self.file(file).open += 1;
         if self.file(file).exists {
-            return Ok(self.system.open_s);
+            return Ok(round_trip);
         }
-        let steered = self.make(job, rank, file)?;
-        Ok(self.system.open_s + if steered { self.system.layout_s } else { 0.0 })
+        let made = self.make(job, rank, file)?;
+        let layouts = made.layouts;
+        let waits = self.makers.metadata.queue(self.files[file.0 as usize].mdt, 1 + layouts, self.now);
+        Ok(round_trip + Duration::from_secs_f64(metadata.layout_s) * layouts + waits + made.objects_in)
     }
 
     /// Makes a file: the policy first, then the file system for what it left open at offset 0.
-    fn make(&mut self, job: usize, rank: usize, file: FileId) -> Result<bool, ReplayError> {
+    fn make(&mut self, job: usize, rank: usize, file: FileId) -> Result<Made, ReplayError> {
         self.file(file).exists = true;
         self.meters.files_made += 1;
-        let steered = self.steer(job, rank, file)?;
+        let layouts = self.steer(job, rank, file)?;
         self.place_missing(file, 0, 1, Era::Run)?;
-        Ok(steered)
+        let state = &self.files[file.0 as usize];
+        let objects: Vec<_> = state.layout.targets().collect();
+        let objects_in = self.makers.metadata.take_objects(state.mdt, &objects, self.now);
+        Ok(Made { layouts, objects_in })
     }
 
-    /// Asks the policy for the first component on targets.
-    fn steer(&mut self, job: usize, rank: usize, file: FileId) -> Result<bool, ReplayError> {
+    /// Asks the policy for the first component on targets. Returns how many layouts were sent.
+    fn steer(&mut self, job: usize, rank: usize, file: FileId) -> Result<u32, ReplayError> {
         let Some(component) = self.files[file.0 as usize].layout.first_on_targets() else {
             if self.makers.steering.is_some() {
                 self.refuse(Refusal::NothingOnTargets);
             }
-            return Ok(false);
+            return Ok(0);
         };
-        let Some(decision) = self.ask_policy(job, rank, file, component) else { return Ok(false) };
+        let Some(decision) = self.ask_policy(job, rank, file, component) else { return Ok(0) };
         match decision {
             Decision::Leave(refusal) => {
                 self.refuse(refusal);
-                Ok(false)
+                Ok(0)
             }
             Decision::Fail(_) => Err(self.no_target(file)),
+            // The server refuses the whole list; the client then asks for the default layout.
+            Decision::Place { targets, .. } if !self.makers.metadata.takes_list(&targets) => {
+                self.refuse(Refusal::ListRefused);
+                Ok(2)
+            }
             Decision::Place { targets, reason } => {
                 self.file(file).allocate(component, targets);
                 self.steered(job, rank, file, component, reason);
-                Ok(true)
+                Ok(1)
             }
         }
     }
@@ -201,11 +147,11 @@ impl Replay<'_> {
             expected: self.profiles.expected(file),
             confidence: 100,
             writers: described.ranks.len() as u32,
-            ..plain_request(layout, component, &[])
+            ..plain_request(self.files[file.0 as usize].mdt, layout, component, &[])
         };
         let knows = Knows {
             now: self.now,
-            targets: &self.makers.facts,
+            targets: self.makers.metadata.facts(),
             published: published.as_ref().map_err(|reason| *reason),
             reader: Reader { fs_name_hash: self.makers.fs_name_hash, boot_hash: BOOT_HASH, now: self.now },
             cursor: &state.cursor,
@@ -269,12 +215,8 @@ impl Replay<'_> {
     fn place_missing(&mut self, file: FileId, start: u64, end: u64, era: Era) -> Result<(), ReplayError> {
         let missing: Vec<usize> = self.files[file.0 as usize].missing(start, end).collect();
         for component in missing {
-            let stock = match era {
-                Era::Past => &mut self.makers.past,
-                Era::Run => &mut self.makers.stock,
-            };
             let state = &self.files[file.0 as usize];
-            let decision = stock.place(state, component, &self.makers.facts, self.now);
+            let decision = self.makers.metadata.place(state, component, era, self.now);
             let Decision::Place { targets, .. } = decision else { return Err(self.no_target(file)) };
             self.file(file).allocate(component, targets);
         }

@@ -1,6 +1,6 @@
 //! The files of a run: their layouts as they come to be, and which targets an operation touches.
 
-use tarazu_layout::{Bytes, Component, JobId, Layout, Pattern, TargetId};
+use tarazu_layout::{Bytes, Component, JobId, Layout, MdtId, Pattern, TargetId};
 use tarazu_workload::File;
 
 use crate::scenario::Striping;
@@ -11,6 +11,10 @@ use crate::system::System;
 pub(crate) struct FileState {
     /// The layout; components without targets are not allocated yet.
     pub(crate) layout: Layout<TargetId>,
+    /// The metadata target that holds it.
+    pub(super) mdt: MdtId,
+    /// Nodes that move bytes of it in the whole run.
+    pub(super) nodes: u32,
     /// Whether the file exists by now.
     pub(super) exists: bool,
     /// The component whose targets a policy chose, if one did.
@@ -46,6 +50,8 @@ impl FileState {
         };
         Self {
             layout,
+            mdt: MdtId(0),
+            nodes: 0,
             exists: false,
             steered: None,
             placed_by: None,

@@ -88,6 +88,8 @@ pub(crate) struct Meters {
     pub(crate) written_bytes: u64,
     /// Bytes that lie on no target: data on the metadata target, ranges that were never written.
     pub(crate) off_target_bytes: u64,
+    /// Bytes written to targets that had no room for them.
+    pub(crate) overfilled_bytes: u64,
     pub(crate) steered_bytes: u64,
     pub(crate) files_made: u64,
     pub(crate) files_steered: u64,

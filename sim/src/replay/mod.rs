@@ -6,7 +6,9 @@
 
 mod create;
 mod files;
+mod metadata;
 mod meters;
+mod moves;
 mod perfect;
 mod ranks;
 mod results;
@@ -20,9 +22,9 @@ use tarazu_core::rng::stream;
 use tarazu_core::sample::{LoadSample, TargetFlags, TargetSample};
 use tarazu_core::view::Health;
 use tarazu_layout::{Bytes, ServerId, TargetId, Time};
-use tarazu_workload::{FileId, Workload, WorkloadError};
+use tarazu_workload::{Action, FileId, Workload, WorkloadError};
 
-use crate::fluid::{Done, Fluid, FluidError, Network};
+use crate::fluid::{Fluid, FluidError, Network};
 use crate::outcome::Outcome;
 use crate::plane::{Delivery, Plane};
 use crate::profile::Profiles;
@@ -31,7 +33,9 @@ use crate::system::{NODES_MAX, System};
 use create::Makers;
 pub(crate) use files::FileState;
 use files::Piece;
+use metadata::draw;
 use meters::Meters;
+use moves::Moves;
 use ranks::{JobState, Running};
 
 /// How often bytes in flight are looked at: fine enough for bursts of a second.
@@ -188,6 +192,7 @@ struct Replay<'a> {
     jobs: Vec<JobState>,
     ranks_left: usize,
     files: Vec<FileState>,
+    moves: Moves,
     slots: Vec<Option<Running>>,
     free_slots: Vec<u32>,
     makers: Makers,
@@ -256,6 +261,7 @@ impl<'a> Replay<'a> {
             jobs: JobState::of(workload),
             ranks_left: workload.jobs.iter().map(|job| job.ranks.len()).sum(),
             files: workload.files.iter().map(file).collect(),
+            moves: Moves::default(),
             slots: Vec::new(),
             free_slots: Vec::new(),
             makers: Makers::new(system, policy, seed),
@@ -268,6 +274,15 @@ impl<'a> Replay<'a> {
             looking: false,
             pieces: Vec::new(),
         };
+        for (state, file) in replay.files.iter_mut().zip(&workload.files) {
+            state.mdt = replay.makers.metadata.server_of(&file.name);
+        }
+        for (state, nodes) in replay.files.iter_mut().zip(nodes_of_files(workload)) {
+            state.nodes = nodes;
+        }
+        if let Some(sick) = scenario.sick {
+            replay.makers.metadata.set_slowness(sick.target, 1.0 / sick.speed);
+        }
         replay.place_existing()?;
         replay.announce();
         Ok(replay)
@@ -302,8 +317,7 @@ impl<'a> Replay<'a> {
 
     /// A draw from [0, 1) that belongs to one purpose and id.
     fn draw(&self, purpose: &str, id: u64) -> f64 {
-        use rand::RngExt;
-        stream(self.seed, purpose, id).random_range(0.0..1.0)
+        draw(self.seed, purpose, id)
     }
 
     fn at(&mut self, time: Time, event: Event) {
@@ -330,7 +344,7 @@ impl<'a> Replay<'a> {
             self.fluid.advance(to_s.max(self.fluid.now_s()), &mut done);
             for flow in done.drain(..) {
                 self.now = self.now.max(Time::from_secs_f64(flow.end_s));
-                self.flow_ended(&flow);
+                self.move_ended(flow.tag as u32);
             }
             // Everything of one moment happens before bytes flow again.
             let due = next.filter(|time| time.as_secs_f64() <= to_s);
@@ -446,7 +460,7 @@ impl<'a> Replay<'a> {
                 // Bytes flow here; single requests and their latency are not simulated.
                 ops: None,
                 latency_s: None,
-                free: self.makers.free(target),
+                free: self.makers.metadata.facts()[place].free,
                 state: TargetFlags::default(),
             });
         }
@@ -463,20 +477,30 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// One flow of an operation has delivered its bytes.
-    fn flow_ended(&mut self, flow: &Done) {
-        let slot = flow.tag as u32;
-        let Some(running) = self.slots[slot as usize].as_mut() else { return };
-        running.flows_left -= 1;
-        if running.flows_left == 0 {
-            self.operation_ended(slot);
-        }
-    }
-
     /// The file's state.
     fn file(&mut self, file: FileId) -> &mut FileState {
         &mut self.files[file.0 as usize]
     }
+}
+
+/// Nodes that move bytes of each file.
+fn nodes_of_files(workload: &Workload) -> Vec<u32> {
+    let mut pairs: Vec<(u32, u32)> = Vec::new();
+    for rank in workload.jobs.iter().flat_map(|job| &job.ranks) {
+        let first = pairs.len();
+        for op in &rank.ops {
+            if let Action::Read { file, .. } | Action::Write { file, .. } = op.action
+                && pairs.get(first..).and_then(<[_]>::last) != Some(&(file.0, rank.node.0))
+            {
+                pairs.push((file.0, rank.node.0));
+            }
+        }
+    }
+    pairs.sort_unstable();
+    pairs.dedup();
+    let mut nodes = vec![0; workload.files.len()];
+    pairs.iter().for_each(|(file, _)| nodes[*file as usize] += 1);
+    nodes
 }
 
 /// Others' bytes a second on each target.

@@ -1,9 +1,11 @@
 //! Ranks and their operations: what begins, how long it takes, who waits for whom.
 
+use std::time::Duration;
+
 use tarazu_core::topology::TargetSpec;
 use tarazu_layout::{NodeId, Time};
 use tarazu_table::{Cursor, Identity, Rank};
-use tarazu_workload::{Action, FileId, Job, Op, Workload};
+use tarazu_workload::{Action, Job, Op, Workload};
 
 use super::files::Piece;
 use super::{Event, Replay, ReplayError};
@@ -41,7 +43,12 @@ pub(super) struct Running {
     pub(super) begun: Time,
     /// What it would take alone on the healthy, empty system, seconds.
     pub(super) alone_s: f64,
-    pub(super) flows_left: u32,
+    /// Its range of its file, and the first byte of that which is not on its way yet.
+    pub(super) first: u64,
+    pub(super) next: u64,
+    pub(super) end: u64,
+    /// Moves of the present segment that have not arrived.
+    pub(super) left: u32,
 }
 
 impl JobState {
@@ -82,7 +89,7 @@ impl Replay<'_> {
         };
         let time = match self.scenario.timing {
             Timing::Closed => free + op.think,
-            Timing::Open => self.jobs[job].begins + std::time::Duration::from_nanos(op.start.0),
+            Timing::Open => self.jobs[job].begins + Duration::from_nanos(op.start.0),
         };
         self.at(time.max(self.now), Event::Begin { job: job as u32, rank: rank as u32 });
     }
@@ -113,26 +120,26 @@ impl Replay<'_> {
         self.jobs[job].ranks[rank].running += 1;
         match op.action {
             Action::Create { file } => {
-                let takes_s = self.create(job, rank, file)?;
+                let takes = self.create(job, rank, file)?;
                 // A layout is what a policy costs, not what the file needs.
-                self.begin_short(job, rank, op.action, takes_s, self.system.open_s);
+                self.begin_short(job, rank, op.action, takes, self.system.metadata.open_s);
             }
             Action::Open { file } => {
                 self.file(file).open += 1;
-                self.begin_short(job, rank, op.action, self.system.open_s, self.system.open_s);
+                let open_s = self.system.metadata.open_s;
+                self.begin_short(job, rank, op.action, Duration::from_secs_f64(open_s), open_s);
             }
             Action::Read { file, offset, bytes } => {
-                self.begin_bytes(job, rank, op.action, file, offset, bytes);
+                self.begin_bytes(job, rank, op.action, file, (offset, offset + bytes));
             }
             Action::Write { file, offset, bytes } => {
                 self.prepare_write(file, offset, bytes)?;
-                self.begin_bytes(job, rank, op.action, file, offset, bytes);
+                self.begin_bytes(job, rank, op.action, file, (offset, offset + bytes));
             }
-            // Writes end when their bytes are on disk, so nothing is left to wait for.
-            Action::Fsync { .. } => self.begin_short(job, rank, op.action, 0.0, 0.0),
+            Action::Fsync { file } => self.begin_fsync(job, rank, op.action, file),
             Action::Close { file } => {
                 self.close(job, rank, file);
-                self.begin_short(job, rank, op.action, 0.0, 0.0);
+                self.begin_short(job, rank, op.action, Duration::ZERO, 0.0);
             }
             Action::Sync { .. } => {}
         }
@@ -144,55 +151,16 @@ impl Replay<'_> {
     }
 
     /// An operation that takes a known time and moves no bytes.
-    fn begin_short(&mut self, job: usize, rank: usize, action: Action, takes_s: f64, alone_s: f64) {
-        let slot = self.start_operation(job, rank, action, alone_s, 0);
-        if takes_s > 0.0 {
-            self.at(self.now + std::time::Duration::from_secs_f64(takes_s), Event::Ends { slot });
+    fn begin_short(&mut self, job: usize, rank: usize, action: Action, takes: Duration, alone_s: f64) {
+        let slot = self.start_operation(job, rank, action, alone_s, (0, 0));
+        if takes > Duration::ZERO {
+            self.at(self.now + takes, Event::Ends { slot });
         } else {
             self.operation_ended(slot);
         }
     }
 
-    /// An operation that moves bytes between a node and targets.
-    fn begin_bytes(
-        &mut self,
-        job: usize,
-        rank: usize,
-        action: Action,
-        file: FileId,
-        offset: u64,
-        bytes: u64,
-    ) {
-        let mut pieces = std::mem::take(&mut self.pieces);
-        self.files[file.0 as usize].pieces(offset, offset + bytes, &mut pieces);
-        let reads = matches!(action, Action::Read { .. });
-        let alone_s = self.alone_s(&pieces, reads);
-        let slot = self.start_operation(job, rank, action, alone_s, pieces.len() as u32);
-        let node = self.jobs[job].ranks[rank].node;
-        for piece in &pieces {
-            let cost = if reads { self.read_cost(piece.target) } else { 1.0 };
-            self.fluid.start(node.0, piece.target.0, piece.bytes as f64, cost, u64::from(slot));
-            self.count_piece(piece, reads);
-        }
-        let on_targets: u64 = pieces.iter().map(|piece| piece.bytes).sum();
-        self.meters.off_target_bytes += bytes - on_targets;
-        if reads {
-            self.meters.read_bytes += on_targets;
-        } else {
-            self.meters.written_bytes += on_targets;
-            self.file(file).written += bytes;
-        }
-        let nothing_on_targets = pieces.is_empty();
-        if !nothing_on_targets {
-            self.look_soon();
-        }
-        self.pieces = pieces;
-        if nothing_on_targets {
-            self.operation_ended(slot);
-        }
-    }
-
-    fn count_piece(&mut self, piece: &Piece, reads: bool) {
+    pub(super) fn count_piece(&mut self, piece: &Piece, reads: bool) {
         let place = piece.target.index();
         if reads {
             self.unreported[place].read += piece.bytes as f64;
@@ -200,21 +168,16 @@ impl Replay<'_> {
         }
         self.unreported[place].written += piece.bytes as f64;
         self.meters.stored_bytes[place] += piece.bytes as f64;
+        self.meters.overfilled_bytes += self.makers.metadata.fill(piece.target, piece.bytes);
         if piece.steered {
             self.meters.steered_bytes += piece.bytes;
         }
     }
 
-    /// Disk time of a read byte in terms of a written one.
-    fn read_cost(&self, target: tarazu_layout::TargetId) -> f64 {
-        let spec = &self.system.topology.targets()[target.index()];
-        spec.write_bps / spec.read_bps
-    }
-
     /// What an operation takes when nothing else happens and every target is well: the latest of its
     /// node, its largest stripe on a target, and its links, taken as spread over all servers. It does
     /// not depend on where a policy put the stripes, so that policies are compared by one measure.
-    fn alone_s(&self, pieces: &[Piece], reads: bool) -> f64 {
+    pub(super) fn alone_s(&self, pieces: &[Piece], reads: bool) -> f64 {
         let topology = &self.system.topology;
         let best = |bps: fn(&TargetSpec) -> f64| topology.targets().iter().map(bps).fold(0.0, f64::max);
         let target_bps = if reads { best(|spec| spec.read_bps) } else { best(|spec| spec.write_bps) };
@@ -226,23 +189,27 @@ impl Replay<'_> {
         (total as f64 / self.system.nic_bps).max(largest as f64 / target_bps).max(link_s)
     }
 
-    fn start_operation(
+    /// Books an operation that begins now and moves the bytes of a range of its file.
+    pub(super) fn start_operation(
         &mut self,
         job: usize,
         rank: usize,
         action: Action,
         alone_s: f64,
-        flows_left: u32,
+        (first, end): (u64, u64),
     ) -> u32 {
+        let (begun, job_number) = (self.now, job as u32);
+        let rank = rank as u32;
         let running =
-            Running { job: job as u32, rank: rank as u32, action, begun: self.now, alone_s, flows_left };
+            Running { job: job_number, rank, action, begun, alone_s, first, next: first, end, left: 0 };
         self.meters.jobs[job].begin(self.now);
         if let Some(file) = action.file() {
             self.meters.files[file.0 as usize].busy.begin(self.now);
         }
         match action {
             Action::Read { .. } => self.meters.reads.begin(self.now),
-            Action::Write { .. } => self.meters.writes.begin(self.now),
+            // What a cache took is on disk when the `fsync` ends.
+            Action::Write { .. } | Action::Fsync { .. } => self.meters.writes.begin(self.now),
             _ => {}
         }
         if let Some(slot) = self.free_slots.pop() {
@@ -268,7 +235,7 @@ impl Replay<'_> {
         }
         match ended.action {
             Action::Read { .. } => self.meters.reads.end(self.now),
-            Action::Write { .. } => self.meters.writes.end(self.now),
+            Action::Write { .. } | Action::Fsync { .. } => self.meters.writes.end(self.now),
             _ => {}
         }
         self.jobs[job].ranks[rank].running -= 1;

@@ -20,6 +20,7 @@ impl Replay<'_> {
             read_bytes: meters.read_bytes,
             written_bytes: meters.written_bytes,
             off_target_bytes: meters.off_target_bytes,
+            overfilled_bytes: meters.overfilled_bytes,
             steered_bytes: meters.steered_bytes,
             refusals: meters.refusals.clone(),
             plans: self.plane.as_ref().map_or(0, |plane| plane.plans),

@@ -1,84 +1,24 @@
 //! The simulated file system: what it is built of and how fast it is, from TOML.
 //!
-//! `SystemFile` is what was typed (unknown keys are refused with their line); [`System`] is checked and
+//! `file` knows what was typed (unknown keys are refused with their line); [`System`] is checked and
 //! in bytes and seconds.
 
+mod file;
+
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserialize;
-use tarazu_core::topology::{ServerSpec, TargetSpec, Topology, TopologyError};
-use tarazu_layout::limits::STRIPES_MAX;
-use tarazu_layout::{Bytes, OstIndex, ServerId};
+use tarazu_core::topology::{Topology, TopologyError};
+use tarazu_layout::{PoolName, TargetId};
+
+pub use file::Filled;
+use file::{SystemFile, apply};
 
 /// The system that is used when nobody names one.
-pub const BUNDLED: &str = include_str!("../systems/ost35.toml");
+pub const BUNDLED: &str = include_str!("../../systems/ost35.toml");
 
 /// Compute nodes of one run: as many as the largest machines have, and a bound for memory.
 pub const NODES_MAX: u32 = 200_000;
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SystemFile {
-    name: String,
-    description: String,
-    servers: ServersFile,
-    targets: TargetsFile,
-    nodes: NodesFile,
-    metadata: MetadataFile,
-    striping: StripingFile,
-    control: ControlFile,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(non_snake_case, reason = "units stand last in the names of the file")]
-struct ServersFile {
-    count: u32,
-    targets_each: u32,
-    link_MiBps: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(non_snake_case, reason = "units stand last in the names of the file")]
-struct TargetsFile {
-    write_MiBps: f64,
-    read_MiBps: f64,
-    capacity_GiB: u64,
-    filled: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(non_snake_case, reason = "units stand last in the names of the file")]
-struct NodesFile {
-    nic_MiBps: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MetadataFile {
-    open_ms: f64,
-    layout_ms: f64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[allow(non_snake_case, reason = "units stand last in the names of the file")]
-struct StripingFile {
-    default_count: u32,
-    default_size_KiB: u64,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ControlFile {
-    interval_s: f64,
-    report_delay_ms: f64,
-    publish_delay_ms: f64,
-    publish_jitter_ms: f64,
-    launch_s: f64,
-}
 
 /// A checked system. Rates are bytes/s, times seconds.
 #[derive(Clone, Debug)]
@@ -91,18 +31,69 @@ pub struct System {
     pub topology: Topology,
     /// Bandwidth of a node's network interface, bytes/s.
     pub nic_bps: f64,
-    /// Share of every target's capacity that is used before the run.
-    pub filled: f64,
-    /// An open, or a create with the inherited layout, seconds.
-    pub open_s: f64,
-    /// What an explicit layout adds to a create, seconds.
-    pub layout_s: f64,
+    /// Pools by name.
+    pub pools: BTreeMap<PoolName, Vec<TargetId>>,
+    /// Used space before the run, by target.
+    pub filled: Vec<Filled>,
+    /// Metadata servers.
+    pub metadata: Metadata,
+    /// What a node's file system client does with bytes.
+    pub client: Client,
+    /// What sharing costs on a disk.
+    pub disk: Disk,
     /// Stripe count of files whose layout was not recorded.
     pub default_stripe_count: u32,
     /// Stripe size of such files, bytes.
     pub default_stripe_size: u64,
     /// The control plane's timing.
     pub control: ControlTiming,
+}
+
+/// A node's file system client.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct Client {
+    /// Bytes that a node has on the wire to one target: then it is one party there, and the stripes of a write
+    /// stay so close together. `None`: every operation is a party of its own and its stripes run apart.
+    pub window_bytes: Option<u64>,
+    /// Bytes that a node's cache holds for one target. `None`: a write ends when its bytes are on disk.
+    pub dirty_bytes: Option<u64>,
+    /// How fast a process copies into the cache, bytes/s; `None` for at once.
+    pub memory_bps: Option<f64>,
+}
+
+/// What sharing costs on a disk, as disk time of a byte in terms of a byte that is written alone.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Disk {
+    /// A file written from `n` nodes costs `n` to this power: locks that change hands, objects with many writers.
+    pub shared_write_exponent: f64,
+    /// The same for reading.
+    pub shared_read_exponent: f64,
+    /// Each doubling of the streams on a disk above [`Disk::streams_free`] costs so much more.
+    pub streams_loss: f64,
+    /// Streams that a disk serves without loss.
+    pub streams_free: f64,
+}
+
+impl Default for Disk {
+    /// Sharing costs nothing.
+    fn default() -> Self {
+        Self { shared_write_exponent: 0.0, shared_read_exponent: 0.0, streams_loss: 0.0, streams_free: 1.0 }
+    }
+}
+
+/// Metadata servers, each with one metadata target and an allocator of its own.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Metadata {
+    /// How many; folders are spread over them by their name.
+    pub servers: u32,
+    /// Round trip of an open, or of a create with the inherited layout, seconds.
+    pub open_s: f64,
+    /// The additional round trip of an explicit layout, seconds.
+    pub layout_s: f64,
+    /// Work of a server for one create or layout, seconds: they wait for each other.
+    pub create_s: f64,
+    /// Work of a healthy target to make one object ready, seconds.
+    pub precreate_s: f64,
 }
 
 /// Timing of the control plane, seconds.
@@ -216,126 +207,9 @@ impl System {
             }
             table.try_into().map_err(broken)?
         };
-        check(&file, origin)?;
-        resolve(file).map_err(|source| SystemError::Topology { origin: origin.to_string(), source })
+        file.check(origin)?;
+        file.resolve().map_err(|source| SystemError::Topology { origin: origin.to_string(), source })
     }
-}
-
-/// Replaces the value of one key; numbers keep the kind (whole or not) that the key has.
-fn apply(table: &mut toml::Table, change: &str) -> Result<(), String> {
-    let (path, value) = change.split_once('=').ok_or("use KEY=VALUE, such as servers.count=8")?;
-    let parsed: toml::Table =
-        toml::from_str(&format!("value = {value}")).map_err(|_| format!("{value:?} is no TOML value"))?;
-    let mut place = table.get_mut(path.split('.').next().unwrap_or_default());
-    for key in path.split('.').skip(1) {
-        place = place.and_then(|value| value.get_mut(key));
-    }
-    let place = place.ok_or_else(|| format!("there is no key {path}"))?;
-    let value = parsed.get("value").cloned().ok_or("there is no value")?;
-    *place = match (&*place, value) {
-        (toml::Value::Float(_), toml::Value::Integer(whole)) => toml::Value::Float(whole as f64),
-        (_, value) => value,
-    };
-    Ok(())
-}
-
-#[allow(non_snake_case, reason = "units stand last in the names of the file")]
-fn check(file: &SystemFile, origin: &str) -> Result<(), SystemError> {
-    const RATE: &str = "a number of MiB/s from 0.001 to 1e9";
-    const MILLISECONDS: &str = "a number of ms from 0 to 86400000 (a day)";
-    let rate = |key, value: f64| (key, value, (1e-3..=1e9).contains(&value), RATE);
-    let time = |key, value: f64| (key, value, (0.0..=86.4e6).contains(&value), MILLISECONDS);
-    let (targets, striping, control) = (&file.targets, &file.striping, &file.control);
-    let stripes = f64::from(striping.default_count);
-    let size_KiB = striping.default_size_KiB;
-    let rules: [(&'static str, f64, bool, &'static str); 16] = [
-        rate("servers.link_MiBps", file.servers.link_MiBps),
-        rate("targets.write_MiBps", targets.write_MiBps),
-        rate("targets.read_MiBps", targets.read_MiBps),
-        rate("nodes.nic_MiBps", file.nodes.nic_MiBps),
-        (
-            "targets.read_MiBps",
-            targets.read_MiBps,
-            (1e-3..=1e3).contains(&(targets.read_MiBps / targets.write_MiBps)),
-            "within a factor of 1000 of targets.write_MiBps",
-        ),
-        ("targets.filled", targets.filled, (0.0..1.0).contains(&targets.filled), "from 0 to below 1"),
-        (
-            "targets.capacity_GiB",
-            targets.capacity_GiB as f64,
-            (1..=1 << 30).contains(&targets.capacity_GiB),
-            "from 1 to 2^30",
-        ),
-        time("metadata.open_ms", file.metadata.open_ms),
-        time("metadata.layout_ms", file.metadata.layout_ms),
-        (
-            "striping.default_count",
-            stripes,
-            (1.0..=STRIPES_MAX as f64).contains(&stripes),
-            "a number from 1 to 2000",
-        ),
-        (
-            "striping.default_size_KiB",
-            size_KiB as f64,
-            size_KiB > 0 && size_KiB.is_multiple_of(64) && size_KiB < 4 << 20,
-            "a multiple of 64 above 0 and below 4 GiB",
-        ),
-        (
-            "control.interval_s",
-            control.interval_s,
-            (1.0..=300.0).contains(&control.interval_s),
-            "a number of seconds from 1 to 300",
-        ),
-        time("control.report_delay_ms", control.report_delay_ms),
-        time("control.publish_delay_ms", control.publish_delay_ms),
-        time("control.publish_jitter_ms", control.publish_jitter_ms),
-        (
-            "control.launch_s",
-            control.launch_s,
-            (0.0..=86_400.0).contains(&control.launch_s),
-            "a number of seconds from 0 to 86400",
-        ),
-    ];
-    let broken = rules.into_iter().find(|(_, _, holds, _)| !holds);
-    broken.map_or(Ok(()), |(key, value, _, range)| {
-        Err(SystemError::Value { origin: origin.to_string(), key, value, range })
-    })
-}
-
-fn resolve(file: SystemFile) -> Result<System, TopologyError> {
-    const MIB: f64 = 1024.0 * 1024.0;
-    let target = |number: u32| TargetSpec {
-        ost: OstIndex(number),
-        server: ServerId(number / file.servers.targets_each),
-        read_bps: file.targets.read_MiBps * MIB,
-        write_bps: file.targets.write_MiBps * MIB,
-        capacity: Bytes(file.targets.capacity_GiB.saturating_mul(1 << 30)),
-    };
-    // Multiplied in 64 bits; the topology refuses more targets than a table can name.
-    let total = u64::from(file.servers.count) * u64::from(file.servers.targets_each);
-    let bounded = total.min(tarazu_layout::limits::TARGETS_MAX as u64 + 1) as u32;
-    let server = ServerSpec { link_bps: file.servers.link_MiBps * MIB, enclosure: None };
-    let servers = vec![server; file.servers.count.min(bounded) as usize];
-    let topology = Topology::new((0..bounded).map(target).collect(), servers)?;
-    let control = file.control;
-    Ok(System {
-        name: file.name,
-        description: file.description,
-        topology,
-        nic_bps: file.nodes.nic_MiBps * MIB,
-        filled: file.targets.filled,
-        open_s: file.metadata.open_ms / 1e3,
-        layout_s: file.metadata.layout_ms / 1e3,
-        default_stripe_count: file.striping.default_count,
-        default_stripe_size: file.striping.default_size_KiB * 1024,
-        control: ControlTiming {
-            interval_s: control.interval_s,
-            report_delay_s: control.report_delay_ms / 1e3,
-            publish_delay_s: control.publish_delay_ms / 1e3,
-            publish_jitter_s: control.publish_jitter_ms / 1e3,
-            launch_s: control.launch_s,
-        },
-    })
 }
 
 #[cfg(test)]
@@ -354,7 +228,7 @@ mod tests {
     fn single_keys_can_be_changed() {
         let change = |change: &str| System::parse_with(BUNDLED, "bundled", &[change.to_string()]);
         assert_eq!(change("servers.count=2").expect("a valid change").topology.targets().len(), 10);
-        assert_eq!(change("metadata.open_ms=2").expect("a whole number will do").open_s, 0.002);
+        assert_eq!(change("metadata.open_ms=2").expect("a whole number will do").metadata.open_s, 0.002);
         for wrong in ["servers.count", "servers.cuont=3", "servers.count=", "servers.count=-1", "servers=3"] {
             assert!(change(wrong).is_err(), "{wrong}");
         }

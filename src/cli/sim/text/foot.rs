@@ -16,6 +16,7 @@ pub(super) fn write(subject: &Subject<'_>, results: &Results, out: &mut String) 
         controller(result, out)?;
     }
     off_target(results, out)?;
+    overfilled(results, out)?;
     hint(subject, results, out)?;
     if !results.policies.iter().any(|result| result.policy.has_controller()) {
         return Ok(());
@@ -88,6 +89,17 @@ fn controller(result: &PolicyResult, out: &mut String) -> std::fmt::Result {
         )?;
     }
     Ok(())
+}
+
+/// Writes that a real file system would have refused.
+fn overfilled(results: &Results, out: &mut String) -> std::fmt::Result {
+    let outcomes = results.policies.iter().flat_map(|result| &result.outcomes);
+    let bytes: u64 = outcomes.map(|outcome| outcome.overfilled_bytes).sum();
+    if bytes == 0 {
+        return Ok(());
+    }
+    let what = "had no room on their targets in all seeds and policies together; real applications would have failed";
+    writeln!(out, "{} {what}", Bytes(bytes))
 }
 
 /// Bytes whose time no target gave: the same for every policy, as placement does not change them.
