@@ -164,23 +164,26 @@ impl<'a> Reader<'a> {
         if length == 0 {
             return part;
         }
-        if let Err(fault) = self.check(module, offset, length) {
-            part.faults.push(self.error(fault));
-            return part;
-        }
+        let (length, beyond) = match self.inside(module, offset, length) {
+            Ok(inside) => inside,
+            Err(fault) => {
+                part.faults.push(self.error(fault));
+                return part;
+            }
+        };
         let packed = Packed { module, offset, length, compression: self.header.compression };
         let mut plain = Plain::new(&mut self.source, &mut self.scratch, packed, REGION_BYTES_MAX);
         let (names, faults) = Names::read(&mut plain, packed, self.header.order, self.header.format);
         part.value = names;
         (part.streams, part.inflated_bytes) = (plain.streams(), plain.at());
-        part.faults = faults.into_iter().map(|fault| self.error(fault)).collect();
+        part.faults = beyond.into_iter().chain(faults).map(|fault| self.error(fault)).collect();
         part
     }
 
     /// Reads the records of one module; `None` where the log has none.
     ///
     /// # Errors
-    /// Where nothing of the module can be read: its region is not in the file, overlaps another, or has records
+    /// Where nothing of the module can be read: its region begins behind the file, overlaps another, or has records
     /// of an unknown version. Lesser damage is in [`Part::faults`].
     pub fn module(&mut self, module: Module) -> Result<Option<Part<Records>>, DarshanError> {
         let Some(region) = self.header.region(module) else { return Ok(None) };
@@ -194,18 +197,26 @@ impl<'a> Reader<'a> {
         DarshanError { file: self.file.clone(), fault }
     }
 
-    /// Whether a region lies in the file.
-    fn check(&self, module: Module, offset: u64, length: u64) -> Result<(), Fault> {
+    /// How much of a region lies in the file, and the fault where that is not all of it. What reaches beyond the
+    /// file ends where the next region begins: the length is wrong, and those bytes are another's.
+    fn inside(&self, module: Module, offset: u64, length: u64) -> Result<(u64, Option<Fault>), Fault> {
         let file_bytes = self.source.bytes();
-        let inside = offset.checked_add(length).is_some_and(|end| end <= file_bytes);
-        if inside { Ok(()) } else { Err(Fault::Region { module, offset, length, file_bytes }) }
+        if lies_in(offset, length, file_bytes) {
+            return Ok((length, None));
+        }
+        let fault = Fault::Region { module, offset, length, file_bytes };
+        let starts = self.header.regions.iter().map(|other| other.offset).filter(|start| *start > offset);
+        let end = starts.fold(file_bytes, u64::min);
+        if end > offset { Ok((end - offset, Some(fault))) } else { Err(fault) }
     }
 
     fn read(&mut self, region: &Region) -> Result<Part<Records>, Fault> {
-        let Region { module, offset, length, version, .. } = *region;
-        self.check(module, offset, length)?;
+        let Region { module, offset, version, .. } = *region;
+        let (length, beyond) = self.inside(module, offset, region.length)?;
+        // A region that is itself wrong accuses no other.
         let before = self.header.regions.iter().take_while(|other| other.id < region.id);
-        if let Some(other) = before.into_iter().find(|other| overlap(region, other)) {
+        let mut before = before.filter(|other| lies_in(other.offset, other.length, self.source.bytes()));
+        if let Some(other) = before.find(|other| overlap(region, other)) {
             return Err(Fault::Overlap { module, offset, length, other: other.module });
         }
         let order = self.header.order;
@@ -246,7 +257,7 @@ impl<'a> Reader<'a> {
         if self.job.has_processes() {
             faults.extend(foreign_ranks(region, value.ranks(), self.job.nprocs));
         }
-        let faults = faults.into_iter().map(|fault| self.error(fault)).collect();
+        let faults = beyond.into_iter().chain(faults).map(|fault| self.error(fault)).collect();
         Ok(Part { value, streams, inflated_bytes, notes, faults })
     }
 }
@@ -298,6 +309,10 @@ fn judge(header: &Header, job: &Job, notes: &mut Vec<String>) -> Vec<Fault> {
     }
     let (offset, length) = header.job;
     vec![Fault::Processes { offset, length, nprocs: job.nprocs }]
+}
+
+fn lies_in(offset: u64, length: u64, file_bytes: u64) -> bool {
+    offset.checked_add(length).is_some_and(|end| end <= file_bytes)
 }
 
 fn overlap(a: &Region, b: &Region) -> bool {

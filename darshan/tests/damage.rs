@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 use common::{compare_contents, logs_below, oracle, samples, shared};
-use tarazu_darshan::{Compression, Fault, Log};
+use tarazu_darshan::{Compression, Fault, Log, Module};
 
 /// The log that the damaged ones were made of.
 const SOURCE: &str = "ior-ssf-segmented-n16-lustre-c8.darshan";
@@ -195,4 +195,30 @@ fn every_flipped_byte_is_survived() {
     }
     // Only version, magic, compression and the job region can make a log unreadable.
     assert!(refused > 100 && readable > 10 * refused, "{readable} readable, {refused} refused");
+}
+
+#[test]
+fn what_lies_before_a_cut_is_used() {
+    // One stream for each of 1,024 ranks.
+    let Some(folder) = shared("public") else { return };
+    let bytes = fs::read(folder.join("dxt-explorer/openpmd-bench-cori-1024.darshan")).unwrap();
+    let source = Log::from_bytes("whole", &bytes).unwrap();
+    let traces = source.dxt_posix.unwrap();
+    let region = source.header.region(Module::DxtPosix).unwrap();
+    let log = Log::from_bytes("cut", &bytes[..(region.offset + region.length / 2) as usize]).unwrap();
+    let found = log.dxt_posix.unwrap();
+    assert!(found.segments.len() > traces.segments.len() / 4, "{} segments", found.segments.len());
+    assert!(traces.segments.starts_with(&found.segments));
+    let kinds: Vec<_> = log.faults.iter().map(|error| error.fault.kind()).collect();
+    assert!(kinds.contains(&"outside-file"), "{kinds:?}");
+}
+
+#[test]
+fn a_wrong_length_does_not_make_other_modules_guilty() {
+    let Some(folder) = shared("malformed") else { return };
+    let good = Log::open(&folder.join("00-valid-single-stream.darshan")).unwrap();
+    let log = Log::open(&folder.join("12-posix-length-beyond-eof.darshan")).unwrap();
+    assert_eq!(log.faults.len(), 1, "{:?}", log.faults);
+    assert_eq!(log.posix.unwrap().len(), good.posix.unwrap().len());
+    assert!(log.lustre.is_some() && log.stdio.is_some() && log.dxt_posix.is_some());
 }

@@ -1,15 +1,129 @@
-//! How Darshan logs become a workload: the options that `tarazu sim` and `tarazu trace convert` share, and what
-//! is said when nothing of the logs is left.
+//! Darshan logs of the command line: how they are opened, what happens with damaged ones, and how they become a
+//! workload.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
 
 use anyhow::{Result, bail};
-use tarazu_darshan::Log;
+use indicatif::{ProgressBar, ProgressStyle};
+use tarazu_darshan::{DarshanError, Log};
 use tarazu_layout::Bytes;
 use tarazu_workload::darshan::{ConvertOptions, Converted, Mounts, RANKS_PER_NODE, to_workload};
-use tarazu_workload::{Action, Workload};
+use tarazu_workload::{Action, Workload, recorder};
 
-use super::words::whole_u32;
+use super::output::message;
+use super::words::{counted, whole_u32};
 
-/// Which files of a log are kept, and on how many nodes its ranks ran.
+/// Logs that are read side by side, so that going through thousands needs the memory of these only.
+pub(crate) const LOGS_AT_ONCE: usize = 32;
+
+/// Exit code where something was broken and the rest was used.
+pub(crate) const EXIT_TOLERATED: u8 = 4;
+
+/// What is done with damaged logs.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Tolerance {
+    /// Use what is intact of a damaged log; what is broken is named, and the exit code is 4
+    #[arg(long)]
+    tolerant: bool,
+}
+
+/// How the logs of one command were.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Condition {
+    /// Logs that were used.
+    pub(crate) used: u64,
+    /// Of those, damaged ones.
+    damaged: u64,
+    /// Logs that were not used.
+    refused: u64,
+}
+
+impl Condition {
+    /// The exit code of a command that did what it could with these logs.
+    pub(crate) fn exit_code(self, tolerance: Tolerance) -> ExitCode {
+        match self.damaged + self.refused {
+            0 => ExitCode::SUCCESS,
+            _ if tolerance.tolerant && self.used > 0 => ExitCode::from(EXIT_TOLERATED),
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+impl Tolerance {
+    /// Reads logs in parallel and hands over those that may be used, in the order of the paths. Whatever is wrong
+    /// with one is said on standard error. `take` ends the reading early by `false`.
+    pub(crate) fn open_each(
+        self,
+        paths: &[PathBuf],
+        mut take: impl FnMut(Log) -> Result<bool>,
+    ) -> Result<Condition> {
+        let mut condition = Condition::default();
+        let bar = progress(paths.len() as u64, "logs");
+        for paths in paths.chunks(LOGS_AT_ONCE) {
+            for outcome in Log::open_all(paths) {
+                bar.inc(1);
+                let Some(log) = bar.suspend(|| self.judge(outcome, &mut condition)) else { continue };
+                if !take(log)? {
+                    return Ok(condition);
+                }
+            }
+        }
+        bar.finish_and_clear();
+        Ok(condition)
+    }
+
+    /// Decides about one log, and says what is wrong with it.
+    fn judge(self, outcome: Result<Log, DarshanError>, condition: &mut Condition) -> Option<Log> {
+        let log = match outcome {
+            Ok(log) => log,
+            Err(error) => {
+                complain(&error);
+                condition.refused += 1;
+                return None;
+            }
+        };
+        if log.faults.is_empty() {
+            condition.used += 1;
+            return Some(log);
+        }
+        log.faults.iter().for_each(complain);
+        if self.tolerant {
+            condition.used += 1;
+            condition.damaged += 1;
+            return Some(log);
+        }
+        condition.refused += 1;
+        let faults = counted(log.faults.len() as u64, "fault");
+        message(format_args!("{}: not used because of {faults}; --tolerant uses what is intact", log.file));
+        None
+    }
+}
+
+/// An error of one log on standard error.
+fn complain(error: &DarshanError) {
+    message(why(error));
+}
+
+/// An error of one log with its cause.
+pub(crate) fn why(error: &DarshanError) -> String {
+    match std::error::Error::source(&error.fault) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// A bar on standard error for work of many pieces; nothing where that is no terminal.
+pub(crate) fn progress(pieces: u64, what: &str) -> ProgressBar {
+    let bar = ProgressBar::new(pieces);
+    let template = format!("{{wide_bar}} {{pos}} of {{len}} {what}, {{eta}} left");
+    if let Ok(style) = ProgressStyle::with_template(&template) {
+        bar.set_style(style);
+    }
+    bar
+}
+
+/// Which files of a trace are kept, and on how many nodes its ranks ran.
 #[derive(Debug, clap::Args)]
 pub(crate) struct LogArgs {
     /// Files of a log to keep: those on Lustre if the log has any, all, or those on any parallel file system
@@ -41,16 +155,28 @@ enum Keep {
     Parallel,
 }
 
-/// Converts logs with these options.
-pub(crate) fn convert(logs: &[Log], args: &LogArgs) -> Result<Converted> {
-    let mounts = match args.mounts {
-        _ if !args.under.is_empty() => Mounts::Prefixes(args.under.clone()),
-        Keep::Auto => Mounts::Auto,
-        Keep::All => Mounts::All,
-        Keep::Parallel => Mounts::Parallel,
-    };
-    let options = ConvertOptions { ranks_per_node: args.ranks_per_node, mounts };
-    Ok(to_workload(&logs.iter().collect::<Vec<_>>(), &options)?)
+impl LogArgs {
+    /// Converts logs with these options.
+    pub(crate) fn convert(&self, logs: &[Log]) -> Result<Converted> {
+        let mounts = match self.mounts {
+            _ if !self.under.is_empty() => Mounts::Prefixes(self.under.clone()),
+            Keep::Auto => Mounts::Auto,
+            Keep::All => Mounts::All,
+            Keep::Parallel => Mounts::Parallel,
+        };
+        let options = ConvertOptions { ranks_per_node: self.ranks_per_node, mounts };
+        Ok(to_workload(&logs.iter().collect::<Vec<_>>(), &options)?)
+    }
+
+    /// The same options for a Recorder trace, which names no mounts.
+    pub(crate) fn for_recorder(&self, job: u64) -> recorder::ReadOptions {
+        let keep = match self.mounts {
+            _ if !self.under.is_empty() => recorder::Keep::Under(self.under.clone()),
+            Keep::Auto | Keep::Parallel => recorder::Keep::Usual,
+            Keep::All => recorder::Keep::All,
+        };
+        recorder::ReadOptions { keep, ranks_per_node: self.ranks_per_node, job }
+    }
 }
 
 /// Fails where a workload neither moves bytes nor creates files: its replay would be an empty success.

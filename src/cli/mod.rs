@@ -1,7 +1,10 @@
 //! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
 //! messages on standard error.
 
+mod analyze;
+mod compose;
 mod flows;
+mod input;
 mod logs;
 mod output;
 mod sim;
@@ -24,6 +27,8 @@ struct Cli {
 enum Tool {
     /// Replay workloads against placement policies on a simulated file system
     Sim(Box<SimArgs>),
+    /// Say what Darshan logs show about a job's I/O, with codes and a fix
+    Analyze(analyze::AnalyzeArgs),
     /// Look into traces and convert them
     Trace(Box<trace::TraceArgs>),
 }
@@ -53,6 +58,7 @@ pub(crate) fn run() -> ExitCode {
             Some(SimTool::Flows(args)) => flows::run(&args),
             None => sim::run(&args.replay),
         },
+        Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
     };
     outcome.unwrap_or_else(|error| {

@@ -12,16 +12,20 @@ use tarazu_sim::experiment::{Plan, SEEDS_MAX, experiment};
 use tarazu_sim::report::{Report, Subject, write_csv};
 use tarazu_sim::{BUNDLED, Background, Forecast, Policy, Scenario, Sick, Striping, System, Timing};
 
-use super::logs::{self, LogArgs};
+use super::logs::{self, LogArgs, Tolerance};
 use super::output::{self, CANNOT_WRITE, note};
 use super::words::{whole, whole_u32};
 
 /// Options of `tarazu sim`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct ReplayArgs {
-    /// Darshan logs (*.darshan) and workload files (*.csv); without any, a bundled Darshan log
+    /// Darshan logs or folders of them, workload files (*.csv), Recorder traces, outputs of IOR and mdtest; without any,
+    /// a bundled Darshan log
     #[arg(value_name = "TRACE")]
     traces: Vec<PathBuf>,
+
+    #[command(flatten)]
+    tolerance: Tolerance,
 
     #[command(flatten)]
     select: LogArgs,
@@ -201,7 +205,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         Output::Csv => write_csv(&results, &mut out).context(CANNOT_WRITE)?,
     }
     out.finish()?;
-    Ok(ExitCode::SUCCESS)
+    Ok(input.condition.exit_code(args.tolerance))
 }
 
 fn plan(args: &ReplayArgs) -> Plan<'_> {

@@ -4,11 +4,15 @@
 //! says which bytes each rank moves, in which order and how long it thinks in between; where the
 //! bytes lie and how long they take is the simulator's affair.
 
+pub mod analyze;
+pub mod bench_output;
+pub mod compose;
 pub mod csv_format;
 pub mod darshan;
 pub mod generate;
 pub mod limits;
 mod model;
+pub mod recorder;
 mod text;
 
 pub use model::{

@@ -272,12 +272,21 @@ fn specifications_are_the_parameters_in_short() {
 #[test]
 fn the_help_states_the_defaults() {
     // The help shows each key with its default: a specification made of it changes nothing.
-    for kind in ["ior", "hacc", "checkpoint"] {
+    for kind in ["ior", "hacc", "checkpoint", "mdtest", "dl", "startup"] {
         let after = KINDS.split(&format!("\n{kind} ")).nth(1).expect(kind);
-        let keys = after.lines().nth(1).expect("the line of keys").replace("fpp|ssf", "fpp");
+        let lines = after.lines().skip(1).take_while(|line| line.starts_with("  "));
+        // A choice shows its default first; a line in brackets is a remark.
+        let keys: Vec<_> = lines
+            .filter(|line| !line.starts_with("  ("))
+            .flat_map(str::split_whitespace)
+            .map(|pair| pair.split('|').next().unwrap_or(pair).to_owned())
+            .collect();
         let shared = KINDS.lines().find_map(|line| line.strip_prefix("all kinds ")).expect("shared keys");
         let shared = shared.replace("/KIND", &format!("/{kind}"));
-        let pairs: Vec<_> = keys.split_whitespace().chain(shared.split_whitespace()).collect();
+        // A kind's own default goes before that of all kinds.
+        let key = |pair: &str| pair.split('=').next().map(str::to_owned);
+        let common = shared.split_whitespace().filter(|pair| keys.iter().all(|own| key(own) != key(pair)));
+        let pairs: Vec<_> = keys.iter().map(String::as_str).chain(common).collect();
         let spec = format!("{kind}:{}", pairs.join(","));
         assert_eq!(from_spec(&spec, 1), from_spec(kind, 1), "{spec}");
     }
@@ -296,8 +305,8 @@ fn parameters_are_read_from_files_too() {
 #[test]
 fn errors_name_the_parameter_and_its_range() {
     let rows = [
-        ("iro:nodes=1", "no generator is called \"iro\": take ior, hacc or checkpoint"),
-        ("ior:node=1", "ior has no parameter \"node\": it has nodes ranks_per_node access"),
+        ("iro:nodes=1", "no generator is called \"iro\": take ior, hacc, checkpoint, mdtest, dl or startup"),
+        ("ior:node=1", "ior has no parameter \"node\": it has nodes ranks_per_node skew start"),
         ("hacc:block=1", "hacc has no parameter \"block\""),
         ("ior:nodes", "ior: \"nodes\" is not of the form key=value"),
         ("ior:nodes=1,nodes=2", "ior: parameter nodes is given twice"),

@@ -179,15 +179,36 @@ impl<'a> Builder<'a> {
 pub(super) type Transfer<'a> = &'a dyn Fn(u64, u64) -> Action;
 
 /// A stream of random numbers of its own for each purpose.
-pub(super) struct Draws(ChaCha8Rng);
+pub(crate) struct Draws(ChaCha8Rng);
 
 impl Draws {
-    pub(super) fn new(seed: u64, purpose: &str, id: u64) -> Self {
+    pub(crate) fn new(seed: u64, purpose: &str, id: u64) -> Self {
         Self(ChaCha8Rng::seed_from_u64(hash::stream_seed(seed, purpose, id)))
     }
 
     /// Uniform in `[0, 1)`, on the 2^53 values that an `f64` holds evenly.
-    pub(super) fn unit(&mut self) -> f64 {
+    pub(crate) fn unit(&mut self) -> f64 {
         (self.0.next_u64() >> 11) as f64 / (1u64 << 53) as f64
     }
+
+    /// Uniform in `0..bound`, 0 for a bound of 0. One value is favoured by at most one in 2^64 / bound.
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        // The upper half of the product: the draw as a fraction of 2^64, times the bound.
+        ((u128::from(self.0.next_u64()) * u128::from(bound)) >> 64) as u64
+    }
+
+    /// A random order, each equally likely (Fisher and Yates).
+    pub(super) fn shuffle<T>(&mut self, items: &mut [T]) {
+        for last in (1..items.len()).rev() {
+            items.swap(last, self.below(last as u64 + 1) as usize);
+        }
+    }
+}
+
+/// The size of the `number`-th file or sample of a set: uniform in `[1 - spread, 1 + spread)` times the mean,
+/// at least 1 byte.
+pub(super) fn varied_bytes(seed: u64, number: u64, mean_bytes: u64, spread: f64) -> u64 {
+    let draw = Draws::new(seed, "generate size", number).unit();
+    let bytes = mean_bytes as f64 * (1.0 + spread * (2.0 * draw - 1.0));
+    (bytes as u64).max(1)
 }

@@ -122,7 +122,7 @@ pub fn scale_bytes(workload: &Workload, factor: u64) -> Result<Workload, Generat
 }
 
 /// The action on another file.
-fn with_file(action: Action, place: impl Fn(FileId) -> FileId) -> Action {
+pub(crate) fn with_file(action: Action, place: impl Fn(FileId) -> FileId) -> Action {
     match action {
         Action::Create { file } => Action::Create { file: place(file) },
         Action::Open { file } => Action::Open { file: place(file) },

@@ -9,16 +9,24 @@
 
 mod builder;
 mod checkpoint;
+mod dl;
 mod hacc;
 mod ior;
+mod mdtest;
 mod merge;
 mod spec;
+mod startup;
 
+pub(crate) use builder::Draws;
 pub use checkpoint::CheckpointParams;
+pub use dl::{DlParams, Storage};
 pub use hacc::HaccParams;
 pub use ior::IorParams;
+pub use mdtest::MdtestParams;
+pub(crate) use merge::with_file;
 pub use merge::{SameNames, combine, replicate, scale_bytes};
 pub use spec::{KINDS, from_spec};
+pub use startup::{Readers, StartupParams};
 
 use serde::Deserialize;
 
@@ -59,11 +67,37 @@ pub fn checkpoint(params: &CheckpointParams, seed: u64) -> Result<Workload, Gene
     checkpoint::generate(params, seed)
 }
 
+/// mdtest 4.1: many small files, created and written, then read, between barriers.
+///
+/// # Errors
+/// As [`ior`].
+pub fn mdtest(params: &MdtestParams, seed: u64) -> Result<Workload, GenerateError> {
+    mdtest::generate(params, seed)
+}
+
+/// Deep learning: every epoch reads all samples in a new random order, split over the ranks.
+///
+/// # Errors
+/// As [`ior`].
+pub fn dl(params: &DlParams, seed: u64) -> Result<Workload, GenerateError> {
+    dl::generate(params, seed)
+}
+
+/// A storm of starting containers: many nodes read one image, or a tree of small files, at once.
+///
+/// # Errors
+/// As [`ior`].
+pub fn startup(params: &StartupParams, seed: u64) -> Result<Workload, GenerateError> {
+    startup::generate(params, seed)
+}
+
 /// Why a workload could not be generated.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum GenerateError {
     /// The specification names no generator.
-    #[error("no generator is called {found:?}: take ior, hacc or checkpoint, as in ior:nodes=16,access=ssf")]
+    #[error(
+        "no generator is called {found:?}: take ior, hacc, checkpoint, mdtest, dl or startup, as in ior:nodes=16"
+    )]
     Kind {
         /// What it names.
         found: String,

@@ -1,6 +1,9 @@
 //! Generators from one line of text, as the command takes it: `ior:nodes=16,access=ssf,block=64MiB`.
 
-use super::{Access, CheckpointParams, GenerateError, HaccParams, IorParams, checkpoint, hacc, ior};
+use super::{
+    Access, CheckpointParams, DlParams, GenerateError, HaccParams, IorParams, MdtestParams, Readers,
+    StartupParams, Storage, checkpoint, dl, hacc, ior, mdtest, startup,
+};
 use crate::Workload;
 use crate::text::{parse_bytes, parse_seconds};
 
@@ -15,18 +18,57 @@ hacc         HACC-IO: nine arrays of 38 bytes a particle behind a header of 24 M
   access=fpp|ssf  particles=4M  steps=1  gap=60  restart=true
 checkpoint   computes and writes its state, time after time
   access=fpp|ssf  bytes=512M  transfer=4M  count=4  period=300  jitter=0.1  fsync=true  restart=false
+mdtest       many small files: created and written, then read, between barriers; stat and removal are left out
+  files=64  write_bytes=3901  read_bytes=3901  unique_dir=false  iterations=1  create=true  read=true  shift=0
+  fsync=false  gap=0
+dl           deep learning: every epoch reads all samples in a new order, ranks share them; rank 0 writes models
+  storage=files|packed  samples=8192  sample=128K  spread=0.5  shards=16  epochs=2  batch=32  compute=0.2
+  transfer=64K  checkpoint=0  checkpoint_every=0  checkpoint_transfer=4M  ranks_per_node=4
+startup      containers start at once: each node reads one image, or many small files
+  readers=node|rank  image=512M  fraction=1  transfer=1M  random=false  files=0  file=16K  spread=0.5  shared=true
+  nodes=64  ranks_per_node=1  skew=1
 
 all kinds    nodes=8  ranks_per_node=8  skew=0.01  start=0  job=1  uid=1000  dir=/KIND
 
-Sizes and particles take K M G T P E (binary; MiB and so on as well). gap, period, skew and start are seconds.
+Sizes and particles take K M G T P E (binary; MiB and so on as well). gap, period, compute, skew and start are
+seconds.
 ";
 
 /// Keys that every generator has.
-const SHARED_KEYS: &[&str] = &["nodes", "ranks_per_node", "access", "skew", "start", "job", "uid", "dir"];
+const SHARED_KEYS: &[&str] = &["nodes", "ranks_per_node", "skew", "start", "job", "uid", "dir"];
 const IOR_KEYS: &[&str] =
-    &["block", "transfer", "segments", "iterations", "gap", "write", "read", "fsync", "api"];
-const HACC_KEYS: &[&str] = &["particles", "steps", "gap", "restart"];
-const CHECKPOINT_KEYS: &[&str] = &["bytes", "transfer", "count", "period", "jitter", "fsync", "restart"];
+    &["access", "block", "transfer", "segments", "iterations", "gap", "write", "read", "fsync", "api"];
+const HACC_KEYS: &[&str] = &["access", "particles", "steps", "gap", "restart"];
+const CHECKPOINT_KEYS: &[&str] =
+    &["access", "bytes", "transfer", "count", "period", "jitter", "fsync", "restart"];
+const MDTEST_KEYS: &[&str] = &[
+    "files",
+    "write_bytes",
+    "read_bytes",
+    "unique_dir",
+    "iterations",
+    "create",
+    "read",
+    "shift",
+    "fsync",
+    "gap",
+];
+const DL_KEYS: &[&str] = &[
+    "storage",
+    "samples",
+    "sample",
+    "spread",
+    "shards",
+    "epochs",
+    "batch",
+    "compute",
+    "transfer",
+    "checkpoint",
+    "checkpoint_every",
+    "checkpoint_transfer",
+];
+const STARTUP_KEYS: &[&str] =
+    &["readers", "image", "fraction", "transfer", "random", "files", "file", "spread", "shared"];
 
 /// Generates what a specification such as `hacc:nodes=16,particles=1M` names. [`KINDS`] lists the keys.
 ///
@@ -49,6 +91,21 @@ pub fn from_spec(spec: &str, seed: u64) -> Result<Workload, GenerateError> {
             let mut params = CheckpointParams::default();
             each_pair("checkpoint", CHECKPOINT_KEYS, pairs, |pair| set_checkpoint(&mut params, pair))?;
             checkpoint(&params, seed)
+        }
+        "mdtest" => {
+            let mut params = MdtestParams::default();
+            each_pair("mdtest", MDTEST_KEYS, pairs, |pair| set_mdtest(&mut params, pair))?;
+            mdtest(&params, seed)
+        }
+        "dl" => {
+            let mut params = DlParams::default();
+            each_pair("dl", DL_KEYS, pairs, |pair| set_dl(&mut params, pair))?;
+            dl(&params, seed)
+        }
+        "startup" => {
+            let mut params = StartupParams::default();
+            each_pair("startup", STARTUP_KEYS, pairs, |pair| set_startup(&mut params, pair))?;
+            startup(&params, seed)
         }
         other => Err(GenerateError::Kind { found: other.chars().take(40).collect() }),
     }
@@ -126,6 +183,24 @@ impl Pair<'_> {
         Ok(())
     }
 
+    fn storage(&self, place: &mut Storage) -> Result<(), GenerateError> {
+        *place = match self.value {
+            "files" => Storage::Files,
+            "packed" => Storage::Packed,
+            _ => return Err(self.wrong("files (one for each sample) or packed (shards)")),
+        };
+        Ok(())
+    }
+
+    fn readers(&self, place: &mut Readers) -> Result<(), GenerateError> {
+        *place = match self.value {
+            "node" => Readers::Node,
+            "rank" => Readers::Rank,
+            _ => return Err(self.wrong("node (one rank of each) or rank (every one)")),
+        };
+        Ok(())
+    }
+
     /// [`each_pair`] has refused other keys already; this is what a key without its arm below gives.
     fn unknown(&self) -> Result<(), GenerateError> {
         let (kind, found) = (self.kind, self.key.to_owned());
@@ -140,7 +215,6 @@ macro_rules! set_shared {
         match $pair.key {
             "nodes" => $pair.count(&mut $params.nodes),
             "ranks_per_node" => $pair.count(&mut $params.ranks_per_node),
-            "access" => $pair.access(&mut $params.access),
             "skew" => $pair.seconds(&mut $params.skew_s),
             "start" => $pair.seconds(&mut $params.start_s),
             "job" => $pair.count(&mut $params.job),
@@ -156,8 +230,8 @@ macro_rules! set_shared {
 
 fn set_ior(params: &mut IorParams, pair: &Pair) -> Result<(), GenerateError> {
     match pair.key {
-        // An alias of `access`.
-        "api" => pair.access(&mut params.access),
+        // `api` is an alias.
+        "access" | "api" => pair.access(&mut params.access),
         "block" => pair.bytes(&mut params.block_bytes),
         "transfer" => pair.bytes(&mut params.transfer_bytes),
         "segments" => pair.count(&mut params.segments),
@@ -172,6 +246,7 @@ fn set_ior(params: &mut IorParams, pair: &Pair) -> Result<(), GenerateError> {
 
 fn set_hacc(params: &mut HaccParams, pair: &Pair) -> Result<(), GenerateError> {
     match pair.key {
+        "access" => pair.access(&mut params.access),
         "particles" => pair.bytes(&mut params.particles),
         "steps" => pair.count(&mut params.steps),
         "gap" => pair.seconds(&mut params.gap_s),
@@ -182,6 +257,7 @@ fn set_hacc(params: &mut HaccParams, pair: &Pair) -> Result<(), GenerateError> {
 
 fn set_checkpoint(params: &mut CheckpointParams, pair: &Pair) -> Result<(), GenerateError> {
     match pair.key {
+        "access" => pair.access(&mut params.access),
         "bytes" => pair.bytes(&mut params.bytes),
         "transfer" => pair.bytes(&mut params.transfer_bytes),
         "count" => pair.count(&mut params.count),
@@ -189,6 +265,55 @@ fn set_checkpoint(params: &mut CheckpointParams, pair: &Pair) -> Result<(), Gene
         "jitter" => pair.fraction(&mut params.jitter),
         "fsync" => pair.flag(&mut params.fsync),
         "restart" => pair.flag(&mut params.restart),
+        _ => set_shared!(params, pair),
+    }
+}
+
+fn set_mdtest(params: &mut MdtestParams, pair: &Pair) -> Result<(), GenerateError> {
+    match pair.key {
+        "files" => pair.count(&mut params.files),
+        "write_bytes" => pair.bytes(&mut params.write_bytes),
+        "read_bytes" => pair.bytes(&mut params.read_bytes),
+        "unique_dir" => pair.flag(&mut params.unique_dir),
+        "iterations" => pair.count(&mut params.iterations),
+        "create" => pair.flag(&mut params.create),
+        "read" => pair.flag(&mut params.read),
+        "shift" => pair.count(&mut params.shift),
+        "fsync" => pair.flag(&mut params.fsync),
+        "gap" => pair.seconds(&mut params.gap_s),
+        _ => set_shared!(params, pair),
+    }
+}
+
+fn set_dl(params: &mut DlParams, pair: &Pair) -> Result<(), GenerateError> {
+    match pair.key {
+        "storage" => pair.storage(&mut params.storage),
+        "samples" => pair.count(&mut params.samples),
+        "sample" => pair.bytes(&mut params.sample_bytes),
+        "spread" => pair.fraction(&mut params.spread),
+        "shards" => pair.count(&mut params.shards),
+        "epochs" => pair.count(&mut params.epochs),
+        "batch" => pair.count(&mut params.batch),
+        "compute" => pair.seconds(&mut params.compute_s),
+        "transfer" => pair.bytes(&mut params.transfer_bytes),
+        "checkpoint" => pair.bytes(&mut params.checkpoint_bytes),
+        "checkpoint_every" => pair.count(&mut params.checkpoint_every),
+        "checkpoint_transfer" => pair.bytes(&mut params.checkpoint_transfer_bytes),
+        _ => set_shared!(params, pair),
+    }
+}
+
+fn set_startup(params: &mut StartupParams, pair: &Pair) -> Result<(), GenerateError> {
+    match pair.key {
+        "readers" => pair.readers(&mut params.readers),
+        "image" => pair.bytes(&mut params.image_bytes),
+        "fraction" => pair.fraction(&mut params.fraction),
+        "transfer" => pair.bytes(&mut params.transfer_bytes),
+        "random" => pair.flag(&mut params.random),
+        "files" => pair.count(&mut params.files),
+        "file" => pair.bytes(&mut params.file_bytes),
+        "spread" => pair.fraction(&mut params.spread),
+        "shared" => pair.flag(&mut params.shared),
         _ => set_shared!(params, pair),
     }
 }
@@ -201,17 +326,28 @@ mod tests {
     fn sample(key: &str) -> &'static str {
         match key {
             "access" | "api" => "ssf",
-            "write" | "read" | "fsync" | "restart" => "true",
+            "storage" => "packed",
+            "readers" => "rank",
+            "write" | "read" | "fsync" | "restart" | "unique_dir" | "create" | "random" | "shared" => "true",
             "dir" => "/d",
-            "block" | "transfer" | "bytes" => "1M",
-            "jitter" | "skew" => "0.5",
+            "block" | "transfer" | "bytes" | "image" | "write_bytes" => "1M",
+            "jitter" | "skew" | "spread" | "fraction" => "0.5",
+            "samples" => "2048",
             _ => "2",
         }
     }
 
     #[test]
     fn every_key_is_taken_and_in_the_help() {
-        for (kind, keys) in [("ior", IOR_KEYS), ("hacc", HACC_KEYS), ("checkpoint", CHECKPOINT_KEYS)] {
+        let kinds = [
+            ("ior", IOR_KEYS),
+            ("hacc", HACC_KEYS),
+            ("checkpoint", CHECKPOINT_KEYS),
+            ("mdtest", MDTEST_KEYS),
+            ("dl", DL_KEYS),
+            ("startup", STARTUP_KEYS),
+        ];
+        for (kind, keys) in kinds {
             assert!(KINDS.contains(&format!("\n{kind} ")), "{kind}");
             for key in [SHARED_KEYS, keys].concat() {
                 // The help shows one name only.
