@@ -44,6 +44,26 @@ pub struct Inflated {
     pub bytes: u64,
 }
 
+/// What a module gave.
+type Outcome = Result<Option<Part<Records>>, DarshanError>;
+
+/// Names and modules; those of a larger log on several threads, whatever order they are read in.
+fn read_all(reader: &mut Reader<'_>) -> (Part<Names>, Vec<(Module, Outcome)>) {
+    let modules: Vec<Module> = reader.header().regions.iter().map(|region| region.module).collect();
+    if reader.file_bytes() < THREADS_FROM_BYTES {
+        let names = reader.names();
+        return (names, modules.into_iter().map(|module| (module, reader.module(module))).collect());
+    }
+    let reader = &*reader;
+    rayon::join(
+        || reader.twin().names(),
+        || modules.into_par_iter().map(|module| (module, reader.twin().module(module))).collect(),
+    )
+}
+
+/// Size of a log from which modules are read side by side: below it threads cost more than they bring.
+const THREADS_FROM_BYTES: u64 = 64 << 10;
+
 /// A Darshan log in memory.
 #[derive(Debug)]
 pub struct Log {
@@ -160,13 +180,13 @@ impl Log {
     }
 
     fn read(mut reader: Reader<'_>) -> Self {
-        let Part { value: names, streams, inflated_bytes, notes, faults } = reader.names();
+        let (names, read) = read_all(&mut reader);
+        let Part { value: names, streams, inflated_bytes, notes, faults } = names;
         let mut inflated = vec![Inflated { module: Module::Names, streams, bytes: inflated_bytes }];
-        let modules: Vec<Module> = reader.header().regions.iter().map(|region| region.module).collect();
-        let mut parts = Vec::with_capacity(modules.len());
+        let mut parts = Vec::with_capacity(read.len());
         let (mut late_notes, mut late_faults) = (notes, faults);
-        for module in modules {
-            match reader.module(module) {
+        for (module, outcome) in read {
+            match outcome {
                 Ok(Some(part)) => {
                     late_notes.extend(part.notes);
                     late_faults.extend(part.faults);

@@ -143,6 +143,19 @@ impl<'a> Reader<'a> {
         &self.notes
     }
 
+    /// A reader of the same log for another thread.
+    pub(crate) fn twin(&self) -> Reader<'_> {
+        Reader {
+            file: self.file.clone(),
+            source: self.source.twin(),
+            scratch: Scratch::default(),
+            header: self.header.clone(),
+            job: self.job.clone(),
+            notes: Vec::new(),
+            faults: Vec::new(),
+        }
+    }
+
     /// The header, the job record, notes and faults, for a [`Log`](super::Log).
     pub(crate) fn into_parts(self) -> (String, Header, Job, Vec<String>, Vec<DarshanError>) {
         let faults = self.faults.into_iter();

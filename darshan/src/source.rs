@@ -1,8 +1,10 @@
 //! Where a log's bytes come from: a file that is read window by window, or memory.
 
 use std::fs::File;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::Read;
+use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::error::Fault;
 
@@ -25,7 +27,7 @@ pub(crate) struct Window {
 /// The bytes of a log.
 #[derive(Debug)]
 pub(crate) enum Source<'a> {
-    File { file: File, bytes: u64, window: Window },
+    File { file: Arc<File>, bytes: u64, window: Window },
     Borrowed(&'a [u8]),
     Owned(Vec<u8>),
 }
@@ -35,7 +37,7 @@ impl Source<'static> {
         let mut file = File::open(path).map_err(Fault::Read)?;
         let about = file.metadata().map_err(Fault::Read)?;
         if about.is_file() {
-            return Ok(Self::File { file, bytes: about.len(), window: Window::default() });
+            return Ok(Self::File { file: Arc::new(file), bytes: about.len(), window: Window::default() });
         }
         let mut bytes = Vec::new();
         file.by_ref().take(PIPE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(Fault::Read)?;
@@ -56,6 +58,17 @@ impl Source<'_> {
         }
     }
 
+    /// The same bytes for another thread, with a window of its own.
+    pub(crate) fn twin(&self) -> Source<'_> {
+        match self {
+            Self::File { file, bytes, .. } => {
+                Source::File { file: Arc::clone(file), bytes: *bytes, window: Window::default() }
+            }
+            Self::Borrowed(bytes) => Source::Borrowed(bytes),
+            Self::Owned(bytes) => Source::Borrowed(bytes),
+        }
+    }
+
     /// Bytes from `offset` on, at most `most`; fewer where the window or the log ends before.
     pub(crate) fn at(&mut self, offset: u64, most: u64) -> Result<&[u8], Fault> {
         match self {
@@ -72,13 +85,12 @@ impl Source<'_> {
 }
 
 impl Window {
-    fn read(&mut self, file: &mut File, offset: u64) -> Result<(), Fault> {
+    fn read(&mut self, file: &File, offset: u64) -> Result<(), Fault> {
         // Allocated once: all regions of a log pass through the same window.
         self.bytes.resize(READ_BYTES, 0);
         (self.start, self.filled) = (offset, 0);
-        file.seek(SeekFrom::Start(offset)).map_err(Fault::Read)?;
         while let Some(room) = self.bytes.get_mut(self.filled..).filter(|room| !room.is_empty()) {
-            match file.read(room) {
+            match file.read_at(room, offset + self.filled as u64) {
                 Ok(0) => break,
                 Ok(read) => self.filled += read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

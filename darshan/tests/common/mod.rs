@@ -252,7 +252,8 @@ fn counters(log: &Log, found: &Counters) -> Value {
 fn compare_largest(d: &mut Differences, log: &Log, found: &Counters, expected: &Value) {
     for wanted in expected.as_array().unwrap() {
         let same = |record: &usize| {
-            wanted["id"] == found.ids()[*record].to_string() && wanted["rank"] == found.ranks()[*record]
+            wanted["id"].as_str().and_then(|id| id.parse().ok()) == Some(found.ids()[*record])
+                && wanted["rank"] == found.ranks()[*record]
         };
         let Some(record) = (0..found.len()).find(same) else {
             d.list.push(format!("no record of {wanted}"));

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""Writes first inputs for the fuzz targets, made of the sample traces, into a folder for each target.
+
+usage: fuzz/seeds.py FOLDER
+
+Darshan logs are cut to a few records per module: the regions are unpacked, shortened, and packed again as one small log
+for `darshan`, or laid out as sections (see bodies/plain.rs) for `darshan_plain` and `darshan_convert`."""
+import bz2, glob, hashlib, json, os, struct, sys, zlib
+
+ROOT = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..")
+FORMATS = [b"3.00", b"3.10", b"3.20", b"3.21", b"3.41"]
+NAMES, JOB = 254, 255
+# Bytes of one record of the newest version; other modules are cut anywhere.
+RECORD_BYTES = {1: 704, 2: 560, 9: 248}
+# Of a region, before packing, and of a seed.
+REGION_BYTES_MAX, PACKED_BYTES_MAX, PLAIN_BYTES_MAX = 2200, 3072, 4096
+TEXT_BYTES_MAX = 3072
+
+
+def unpack(packed, compression):
+    if compression == 2:
+        return packed
+    plain = b""
+    while packed:
+        stream = bz2.BZ2Decompressor() if compression == 1 else zlib.decompressobj()
+        plain += stream.decompress(packed)
+        packed = stream.unused_data
+    return plain
+
+
+class Log:
+    """Job, names and regions of a little-endian log, unpacked."""
+
+    def __init__(self, data):
+        self.format = FORMATS.index(data[:4])
+        newest = self.format == 4
+        count, at = (64, 32) if newest else (16, 24)
+        self.flags = struct.unpack_from("<Q" if newest else "<I", data, 24 if newest else 20)[0]
+        entries = [struct.unpack_from("<QQ", data, at + 16 * i) for i in range(count + 1)]
+        versions = struct.unpack_from(f"<{count}I", data, at + 16 * (count + 1))
+        header_bytes = 1328 if newest else 360
+        compression = data[16]
+        end = next((offset for offset, _ in entries if offset), len(data))
+        self.job = unpack(data[header_bytes:end].rstrip(b"\0") if compression == 2 else data[header_bytes:end], compression)
+        part = lambda entry: unpack(data[entry[0]:entry[0] + entry[1]], compression)
+        self.names = part(entries[0])
+        self.modules = {i: (versions[i], part(entry)) for i, entry in enumerate(entries[1:]) if entry[1]}
+
+    def cut(self, module):
+        """A module's version and its first bytes: whole records where their size is known."""
+        version, body = self.modules[module]
+        record = RECORD_BYTES.get(module, 1) if self.format == 4 else 1
+        return version, body[: max(record, REGION_BYTES_MAX // record * record)][:REGION_BYTES_MAX]
+
+
+def sections(log, modules, with_job):
+    out = bytes([log.format, log.flags & 255])
+    part = lambda tag, version, body: bytes([tag, version]) + struct.pack("<H", len(body)) + body
+    if with_job:
+        out += part(JOB, 0, log.job[:1400])
+    out += part(NAMES, 0, log.names[:300])
+    for module in modules:
+        version, body = log.cut(module)
+        out += part(module, version, body[: max(0, PLAIN_BYTES_MAX - len(out) - 4)])
+    return out
+
+
+def packed(log, modules, format, compression):
+    pack = {0: lambda data: zlib.compress(data), 1: lambda data: bz2.compress(data, 1), 2: lambda data: data}[compression]
+    newest = format == 4
+    count, header_bytes = (64, 1328) if newest else (16, 360)
+    job, names = log.job[:56] + log.job[56:1080].rstrip(b"\0").ljust(1024, b"\0") + log.job[1080:1200], log.names[:200]
+    if not newest:
+        uid, start, _, end, _, nprocs, jobid = struct.unpack_from("<7q", job)
+        job = struct.pack("<5q", uid, start, end, nprocs, jobid) + job[56:]
+    job, names = pack(job + b"\0"), pack(names)
+    entries, versions, bodies, at = [(0, 0)] * count, [0] * count, b"", header_bytes + len(job) + len(names)
+    for module in modules:
+        versions[module], body = log.cut(module)
+        # Two streams, as of two ranks.
+        body = pack(body) if compression == 2 else pack(body[: len(body) // 2]) + pack(body[len(body) // 2:])
+        entries[module] = (at, len(body))
+        at, bodies = at + len(body), bodies + body
+    entries = [(header_bytes + len(job), len(names))] + entries
+    header = FORMATS[format].ljust(8, b"\0") + struct.pack("<Q", 6567223) + bytes([compression, 0, 0, 0])
+    header += b"\0" * 4 + struct.pack("<Q", log.flags) if newest else struct.pack("<I", log.flags & 0xFFFFFFFF)
+    header += b"".join(struct.pack("<QQ", *entry) for entry in entries) + struct.pack(f"<{count}I", *versions)
+    return header + job + names + bodies
+
+
+def save(folder, target, data):
+    # The project's files name no folder that is usual on a developer's machine; as long and as local.
+    data = data.replace(b"/tm" + b"p/", b"/var/")
+    os.makedirs(os.path.join(folder, target), exist_ok=True)
+    with open(os.path.join(folder, target, hashlib.sha1(data).hexdigest()), "wb") as out:
+        out.write(data)
+
+
+def darshan(folder):
+    for path in sorted(glob.glob(os.path.join(ROOT, "traces", "darshan", "*.darshan"))):
+        with open(path, "rb") as file:
+            log = Log(file.read())
+        modules = sorted(log.modules)
+        for choice in [[module] for module in modules] + [modules]:
+            for target in ("darshan_plain", "darshan_convert"):
+                save(folder, target, sections(log, choice, with_job=choice == modules))
+            for format, compression in ((4, 0), (4, 1), (4, 2), (1, 0), (3, 2)):
+                # A decoder of bzip2 costs a hundred times one of zlib: one seed of each log is enough.
+                if (format == log.format or max(choice) < 16) and (compression != 1 or choice == modules):
+                    data = packed(log, choice, format, compression)
+                    if len(data) <= PACKED_BYTES_MAX:
+                        save(folder, "darshan", data)
+
+
+def first_of_each(value):
+    """JSON with one element for each list."""
+    if isinstance(value, list):
+        return [first_of_each(element) for element in value[:1]]
+    return {key: first_of_each(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+
+def text(folder):
+    for path in sorted(glob.glob(os.path.join(ROOT, "traces", "csv", "*.csv"))):
+        with open(path, "rb") as file:
+            data = file.read()
+        save(folder, "workload_csv", data[:1536])
+        lines = data.splitlines(keepends=True)
+        head = next(i for i, line in enumerate(lines) if not line.startswith(b"#"))
+        for first in range(head + 1, len(lines), 4):
+            save(folder, "workload_csv", b"".join(lines[: head + 1] + lines[first:first + 4]))
+    for trace in sorted(glob.glob(os.path.join(ROOT, "traces", "recorder", "*", "text"))):
+        ranks = [open(os.path.join(trace, name), "rb").read().splitlines(keepends=True) for name in sorted(os.listdir(trace))[:2]]
+        for first in range(0, max(map(len, ranks)), 8):
+            save(folder, "recorder", b"\f".join(b"".join(lines[first:first + 8]) for lines in ranks)[:1536])
+    for path in sorted(glob.glob(os.path.join(ROOT, "traces", "app-output", "*"))):
+        with open(path, "rb") as file:
+            data = file.read()
+        if path.endswith(".json"):
+            data = json.dumps(first_of_each(json.loads(data)), separators=(",", ":")).encode()
+        # The beginning names the program and its options, the end has the results.
+        save(folder, "bench_output", data if len(data) <= TEXT_BYTES_MAX else data[: TEXT_BYTES_MAX // 2] + data[-TEXT_BYTES_MAX // 2 :])
+
+
+darshan(sys.argv[1])
+text(sys.argv[1])
