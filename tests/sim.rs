@@ -117,7 +117,7 @@ fn wrong_input_is_named_and_fails() {
     let cases: [(&[&str], i32, &str); 22] = [
         (&["sim", "no-such.darshan"], 1, "no-such.darshan"),
         (&["sim", "flow"], 1, "`flows`"),
-        (&["sim", "traces/darshan"], 1, "traces/darshan/*.darshan"),
+        (&["sim", "traces/csv"], 1, "no *.darshan file below"),
         (&["sim", "README.md"], 1, "*.darshan"),
         (&["sim", "--system", "no-such.toml"], 1, "no-such.toml"),
         (&["sim", "--set", "servers.cuont=3"], 1, "servers.cuont"),
@@ -245,4 +245,47 @@ fn text_for_a_file_fits_into_100_columns() {
         let widest = text.lines().filter(|line| line.starts_with('─')).map(|line| line.chars().count()).max();
         assert!(widest.is_some_and(|widest| widest <= 100), "{run:?}: {widest:?}\n{text}");
     }
+}
+
+#[test]
+fn shares_of_a_sweep_join_to_the_whole() {
+    let sweep = ["sim", "--policy", "lustre-rr,tarazu", "--seeds", "5", "--sick", "3", "--output", "json"];
+    let whole = tarazu(&sweep);
+    let mut parts = Vec::new();
+    for number in 1..=3 {
+        let shard = format!("{number}/3");
+        let output = tarazu(&[sweep.as_slice(), &["--shard", &shard]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        parts.push(Scratch::new(&format!("part-{number}.json"), &output.stdout));
+    }
+    let paths: Vec<&str> = parts.iter().map(Scratch::path).collect();
+    let merge = |paths: &[&str], form: &str| tarazu(&[&["sim", "merge", "--output", form], paths].concat());
+    let merged = merge(&[paths[2], paths[0], paths[1]], "json");
+    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
+    let value = |bytes: &[u8]| -> serde_json::Value { serde_json::from_slice(bytes).expect("JSON") };
+    assert_eq!(value(&merged.stdout), value(&whole.stdout));
+    let table = tarazu(&["sim", "--policy", "lustre-rr,tarazu", "--seeds", "5", "--sick", "3"]);
+    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = |text: &str| text.lines().find(|line| line.starts_with("job I/O time")).map(str::to_owned);
+    assert_eq!(row(&text(&merge(&paths, "text"))), row(&text(&table)));
+
+    // What does not fit together is named.
+    let refused = |paths: &[&str], word: &str| {
+        let output = merge(paths, "text");
+        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert!(output.status.code() == Some(1) && errors.contains(word), "{errors}");
+    };
+    refused(&paths[..2], "1 of 3 shares are missing: 3");
+    refused(&[paths[0], paths[0], paths[2]], "are both share 1 of 3");
+    let other = tarazu(
+        &[
+            &["sim", "--shard", "3/3", "--policy", "lustre-rr,tarazu", "--seeds", "5"][..],
+            &["--output", "json"],
+        ]
+        .concat(),
+    );
+    let other = Scratch::new("other.json", &other.stdout);
+    refused(&[paths[0], paths[1], other.path()], "scenario differs");
+    let broken = Scratch::new("broken.json", b"{}");
+    refused(&[broken.path()], "its schema is not tarazu.sim/1");
 }

@@ -147,11 +147,33 @@ pub enum Refusal {
     NoView,
     /// The metadata server refused the list, and gave its default layout on the next try.
     ListRefused,
+    /// The component belongs to a pool, and the planner knows none.
+    Pool,
     /// The file was made before, or without, a create that the client could see.
     CreateUnseen,
 }
 
 impl Refusal {
+    /// All reasons that are not the client's own.
+    pub const OWN: [Self; 8] = [
+        Self::NothingOnTargets,
+        Self::TooFewTargets,
+        Self::LaterComponent,
+        Self::SizeUnknown,
+        Self::NoView,
+        Self::ListRefused,
+        Self::Pool,
+        Self::CreateUnseen,
+    ];
+
+    /// The stable name that equals `text`, of whichever reason.
+    #[must_use]
+    pub fn name_of(text: &str) -> Option<&'static str> {
+        let clients = Reason::ALL.into_iter().map(Reason::as_str);
+        let own = Self::OWN.into_iter().map(Self::as_str);
+        clients.chain(own).find(|name| *name == text)
+    }
+
     /// A short stable name for counters.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -163,6 +185,7 @@ impl Refusal {
             Self::SizeUnknown => "size_unknown",
             Self::NoView => "no_view",
             Self::ListRefused => "list_refused",
+            Self::Pool => "pool",
             Self::CreateUnseen => "create_unseen",
         }
     }

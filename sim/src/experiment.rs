@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use tarazu_workload::Workload;
 
 use crate::outcome::{Metric, Outcome};
-use crate::replay::{ReplayError, run};
+use crate::replay::{ReplayError, run, run_recorded};
 use crate::scenario::{Policy, Scenario};
 use crate::stats::{Change, Interval, interval, paired_change};
 use crate::system::System;
@@ -59,6 +59,12 @@ pub enum ExperimentError {
         /// Seeds asked for.
         found: u64,
     },
+    /// More shares than seeds.
+    #[error("share {} of {} has no seed; use more seeds or fewer shares", shard.number, shard.count)]
+    EmptyShard {
+        /// The share.
+        shard: Shard,
+    },
     /// A run ended early.
     #[error("policy {policy}, seed {seed}")]
     Run {
@@ -101,6 +107,42 @@ impl PolicyResult {
     }
 }
 
+/// One share of several: seeds whose place among all leaves `number` over when divided by `count`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shard {
+    /// From 1 to `count`.
+    pub number: u64,
+    /// Shares of the whole.
+    pub count: u64,
+}
+
+impl Shard {
+    /// Everything.
+    pub const WHOLE: Self = Self { number: 1, count: 1 };
+
+    /// The seeds of this share of `1..=seeds`.
+    #[must_use]
+    pub fn seeds(self, seeds: u64) -> Vec<u64> {
+        (1..=seeds).filter(|seed| (seed - 1) % self.count == self.number - 1).collect()
+    }
+}
+
+/// `NUMBER/COUNT`, such as `2/16`.
+impl std::str::FromStr for Shard {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(number, count)| {
+            let (number, count) = (number.parse().ok()?, count.parse().ok()?);
+            (1 <= number && number <= count && count <= SEEDS_MAX).then_some(Self { number, count })
+        });
+        parsed.ok_or_else(|| {
+            format!("use NUMBER/COUNT with NUMBER from 1 to COUNT, such as 2/16, not {text:?}")
+        })
+    }
+}
+
 /// What to run and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan<'a> {
@@ -108,11 +150,15 @@ pub struct Plan<'a> {
     pub policies: &'a [Policy],
     /// Runs with the seeds `1..=seeds`.
     pub seeds: u64,
+    /// Only this share of them.
+    pub shard: Shard,
     /// Threads to run on, 0 for one a core. Results do not depend on it.
     pub threads: usize,
+    /// Whether the first seed's outcomes have their [`Outcome::series`].
+    pub record: bool,
 }
 
-/// Runs every policy with every seed.
+/// Runs every policy with every seed; `run_ended` is told of each, from any thread.
 ///
 /// # Errors
 /// A senseless request, or the first run (by policy, then seed) that ended early.
@@ -121,8 +167,9 @@ pub fn experiment(
     system: &System,
     scenario: &Scenario,
     plan: &Plan<'_>,
+    run_ended: &(dyn Fn() + Sync),
 ) -> Result<Results, ExperimentError> {
-    let Plan { policies, seeds, threads } = *plan;
+    let Plan { policies, seeds, shard, threads, record } = *plan;
     if policies.is_empty() {
         return Err(ExperimentError::NoPolicy);
     }
@@ -133,15 +180,27 @@ pub fn experiment(
     if !(1..=SEEDS_MAX).contains(&seeds) {
         return Err(ExperimentError::Seeds { found: seeds });
     }
-    let seeds: Vec<u64> = (1..=seeds).collect();
+    let seeds = shard.seeds(seeds);
+    if seeds.is_empty() {
+        return Err(ExperimentError::EmptyShard { shard });
+    }
     let pairs: Vec<(Policy, u64)> =
         policies.iter().flat_map(|policy| seeds.iter().map(move |seed| (*policy, *seed))).collect();
     let pool = rayon::ThreadPoolBuilder::new()
         .num_threads(threads)
         .build()
         .map_err(|source| ExperimentError::Threads { threads, source })?;
+    let laid_out = scenario.striping.lay_out(workload, system);
+    let workload = laid_out.as_ref();
     // Collected in the order of `pairs`, so threads cannot change the result.
-    let one = |(policy, seed): &(Policy, u64)| run(workload, system, scenario, *policy, *seed);
+    let one = |(policy, seed): &(Policy, u64)| {
+        let outcome = match record && *seed == seeds[0] {
+            true => run_recorded(workload, system, scenario, *policy, *seed),
+            false => run(workload, system, scenario, *policy, *seed),
+        };
+        run_ended();
+        outcome
+    };
     let outcomes: Vec<Result<Outcome, ReplayError>> = pool.install(|| pairs.par_iter().map(one).collect());
     let mut all = Vec::with_capacity(pairs.len());
     for ((policy, seed), outcome) in pairs.into_iter().zip(outcomes) {
@@ -150,7 +209,8 @@ pub fn experiment(
     Ok(summarise(policies, seeds, &all))
 }
 
-fn summarise(policies: &[Policy], seeds: Vec<u64>, all: &[Outcome]) -> Results {
+/// Means, intervals and paired changes of outcomes by policy, then by seed.
+pub(crate) fn summarise(policies: &[Policy], seeds: Vec<u64>, all: &[Outcome]) -> Results {
     let of_policy: Vec<&[Outcome]> = all.chunks(seeds.len()).collect();
     let values = |outcomes: &[Outcome], metric: Metric| -> Vec<Option<f64>> {
         outcomes.iter().map(|outcome| outcome.value(metric)).collect()

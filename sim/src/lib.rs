@@ -5,21 +5,33 @@
 //! Same input and seed, same bytes out, whatever the number of threads.
 #![forbid(unsafe_code)]
 
+mod background;
+pub mod calibrate;
 pub mod experiment;
+pub mod faults;
 pub mod flows;
 pub mod fluid;
+pub mod merge;
 mod outcome;
 mod plane;
 mod profile;
 mod replay;
 pub mod report;
+mod runs;
 mod scenario;
+pub mod series;
 pub mod stats;
+mod striping;
 mod system;
 
+pub use background::{BACKGROUND_MAX, Background, BackgroundSpec, LoadError, Markov, Recorded, RecordedSpec};
+pub use faults::{Fault, FaultError, FaultKind};
 pub use outcome::{Metric, Outcome};
-pub use replay::{ReplayError, run};
-pub use scenario::{
-    BACKGROUND_MAX, Background, Forecast, ParseError, Policy, Scenario, Sick, Striping, Timing,
+pub use replay::ReplayError;
+pub use runs::{run, run_laid_out, run_laid_out_recorded, run_recorded};
+pub use scenario::{Forecast, ParseError, Policy, Scenario, Sick, Striping, Timing};
+pub use striping::Site;
+pub use system::{
+    BUNDLED, Calibration, Client, ControlTiming, Disk, Filled, Metadata, NODES_MAX, PRESETS, Preset, System,
+    SystemError,
 };
-pub use system::{BUNDLED, Client, ControlTiming, Disk, Filled, Metadata, NODES_MAX, System, SystemError};

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::scenario::Policy;
+use crate::series::Series;
 
 /// A number that a run is judged by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -117,7 +118,7 @@ pub struct Outcome {
     pub off_target_bytes: u64,
     /// Bytes written to targets that had no room for them: a real application would have failed.
     pub overfilled_bytes: u64,
-    /// Of those, bytes on stripes that the policy chose.
+    /// Bytes written to stripes that the policy chose.
     pub steered_bytes: u64,
     /// Files left to the file system, by reason.
     pub refusals: BTreeMap<&'static str, u64>,
@@ -125,6 +126,8 @@ pub struct Outcome {
     pub plans: u64,
     /// Reports that the controller refused.
     pub reports_refused: u64,
+    /// What the run looked like over time, where that was asked for.
+    pub series: Option<Box<Series>>,
 }
 
 impl Outcome {

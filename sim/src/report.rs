@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tarazu_workload::Workload;
 
-use crate::experiment::{PolicyResult, Results};
-use crate::outcome::Metric;
+use crate::experiment::{PolicyResult, Results, Shard};
+use crate::outcome::{Metric, Outcome};
 use crate::scenario::{Forecast, Policy, Scenario, Striping, Timing};
 use crate::stats::{CONFIDENCE, Interval};
-use crate::system::System;
+use crate::system::{Calibration, System};
 
 /// The name of the schema.
 pub const SCHEMA: &str = "tarazu.sim/1";
@@ -23,6 +23,8 @@ pub struct Report {
     system: SystemPart,
     workload: WorkloadPart,
     scenario: ScenarioPart,
+    /// Where these are the seeds of one share of a sweep, which.
+    shard: Option<Shard>,
     seeds: Vec<u64>,
     confidence: f64,
     baseline: &'static str,
@@ -35,6 +37,7 @@ struct SystemPart {
     description: String,
     targets: usize,
     servers: usize,
+    calibration: Option<Calibration>,
 }
 
 #[derive(Debug, Serialize)]
@@ -55,6 +58,7 @@ struct ScenarioPart {
     timing: &'static str,
     striping: String,
     background: String,
+    faults: Vec<String>,
     sick_target: Option<u32>,
     sick_speed: Option<f64>,
     sick_known_after_intervals: Option<u32>,
@@ -64,9 +68,10 @@ struct ScenarioPart {
 }
 
 #[derive(Debug, Serialize)]
-struct PolicyPart {
+pub(crate) struct PolicyPart {
     policy: &'static str,
     metrics: BTreeMap<&'static str, MetricPart>,
+    runs: Vec<RunPart>,
     files_steered_share: Option<f64>,
     bytes_steered_share: Option<f64>,
     off_target_bytes: u64,
@@ -74,6 +79,40 @@ struct PolicyPart {
     refusals: BTreeMap<&'static str, u64>,
     plans: u64,
     reports_refused: u64,
+}
+
+/// What was counted in one run, in the order of the seeds.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RunPart {
+    pub(crate) files_made: u64,
+    pub(crate) files_steered: u64,
+    pub(crate) read_bytes: u64,
+    pub(crate) written_bytes: u64,
+    pub(crate) steered_bytes: u64,
+    pub(crate) off_target_bytes: u64,
+    pub(crate) overfilled_bytes: u64,
+    pub(crate) refusals: BTreeMap<String, u64>,
+    pub(crate) plans: u64,
+    pub(crate) reports_refused: u64,
+}
+
+impl RunPart {
+    fn of(outcome: &Outcome) -> Self {
+        let refusals = outcome.refusals.iter().map(|(reason, count)| ((*reason).to_string(), *count));
+        Self {
+            files_made: outcome.files_made,
+            files_steered: outcome.files_steered,
+            read_bytes: outcome.read_bytes,
+            written_bytes: outcome.written_bytes,
+            steered_bytes: outcome.steered_bytes,
+            off_target_bytes: outcome.off_target_bytes,
+            overfilled_bytes: outcome.overfilled_bytes,
+            refusals: refusals.collect(),
+            plans: outcome.plans,
+            reports_refused: outcome.reports_refused,
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -107,6 +146,8 @@ pub struct Subject<'a> {
     pub system: &'a System,
     /// The scenario.
     pub scenario: &'a Scenario,
+    /// The share of the seeds that was run.
+    pub shard: Shard,
 }
 
 impl Report {
@@ -123,6 +164,7 @@ impl Report {
                 description: system.description.clone(),
                 targets: system.topology.targets().len(),
                 servers: system.topology.servers().len(),
+                calibration: system.calibration.clone(),
             },
             workload: workload_part(subject),
             scenario: ScenarioPart {
@@ -132,6 +174,7 @@ impl Report {
                 },
                 striping: scenario.striping.to_string(),
                 background: scenario.background.to_string(),
+                faults: scenario.faults.iter().map(ToString::to_string).collect(),
                 sick_target: scenario.sick.map(|sick| sick.target.0),
                 sick_speed: scenario.sick.map(|sick| sick.speed),
                 sick_known_after_intervals: scenario.sick.and(scenario.sick_known_after),
@@ -139,6 +182,7 @@ impl Report {
                 steer_always: scenario.steer_always,
                 start_jitter_s: scenario.start_jitter_s,
             },
+            shard: Some(subject.shard).filter(|shard| *shard != Shard::WHOLE),
             seeds: results.seeds.clone(),
             confidence: CONFIDENCE,
             baseline: results.policies.first().map_or(Policy::LustreRr, |first| first.policy).as_str(),
@@ -153,6 +197,8 @@ pub fn compares(scenario: &Scenario) -> &'static str {
     match scenario.striping {
         Striping::AsLogged => "placement alone: every policy gets the recorded striping",
         Striping::Count(_) => "placement alone: every policy gets the same forced striping",
+        Striping::SizeRule => "placement alone: every policy gets the same striping, by file size",
+        Striping::Pfl(_) => "placement alone: every policy gets the same default layout of a site",
     }
 }
 
@@ -180,11 +226,12 @@ fn workload_part(subject: &Subject<'_>) -> WorkloadPart {
     }
 }
 
-fn policy_part(result: &PolicyResult) -> PolicyPart {
+pub(crate) fn policy_part(result: &PolicyResult) -> PolicyPart {
     let metrics = Metric::ALL.into_iter().map(|metric| (metric.name(), metric_part(result, metric)));
     PolicyPart {
         policy: result.policy.as_str(),
         metrics: metrics.collect(),
+        runs: result.outcomes.iter().map(RunPart::of).collect(),
         files_steered_share: result.files_steered_share(),
         bytes_steered_share: result.bytes_steered_share(),
         off_target_bytes: result.outcomes.iter().map(|outcome| outcome.off_target_bytes).sum(),

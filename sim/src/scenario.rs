@@ -5,6 +5,11 @@ use std::str::FromStr;
 
 use tarazu_layout::TargetId;
 
+use crate::background::Background;
+use crate::faults::Fault;
+
+pub use crate::striping::Striping;
+
 /// A placement policy by name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Policy {
@@ -79,9 +84,16 @@ impl fmt::Display for Policy {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{given:?} is no {what}; use {valid}")]
 pub struct ParseError {
-    what: &'static str,
-    given: String,
-    valid: &'static str,
+    pub(crate) what: &'static str,
+    pub(crate) given: String,
+    pub(crate) valid: &'static str,
+}
+
+impl ParseError {
+    /// `given` is no `what`; `valid` says what is.
+    pub(crate) fn new(what: &'static str, given: &str, valid: &'static str) -> Self {
+        Self { what, given: given.to_string(), valid }
+    }
 }
 
 impl FromStr for Policy {
@@ -105,86 +117,6 @@ pub enum Timing {
     Closed,
     /// At its recorded time, whatever the system does.
     Open,
-}
-
-/// The striping that every policy gets alike: placement is compared, never striping.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Striping {
-    /// As the log says; the system's default where it says nothing.
-    #[default]
-    AsLogged,
-    /// So many stripes for every file, of the system's default size.
-    Count(u32),
-}
-
-impl FromStr for Striping {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        if text == "as-logged" {
-            return Ok(Self::AsLogged);
-        }
-        let count = text.strip_prefix("count=").and_then(|count| count.parse().ok());
-        let valid = count.filter(|count| (1..=tarazu_layout::limits::STRIPES_MAX as u32).contains(count));
-        valid.map(Self::Count).ok_or_else(|| ParseError {
-            what: "striping",
-            given: text.to_string(),
-            valid: "as-logged or count=K with K from 1 to 2000",
-        })
-    }
-}
-
-impl fmt::Display for Striping {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::AsLogged => f.write_str("as-logged"),
-            Self::Count(count) => write!(f, "count={count}"),
-        }
-    }
-}
-
-/// Load of others: a constant share of each target's bandwidth.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum Background {
-    /// The system is otherwise empty.
-    #[default]
-    None,
-    /// The same share, 0 to below 1, on every target.
-    Constant(f64),
-    /// A share per target, drawn uniformly from 0 to this for each seed.
-    Uniform(f64),
-}
-
-/// Others' load never takes more than this share, so that every job ends.
-pub const BACKGROUND_MAX: f64 = 0.95;
-
-impl FromStr for Background {
-    type Err = ParseError;
-
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        let share = |text: &str| text.parse().ok().filter(|share| (0.0..=BACKGROUND_MAX).contains(share));
-        let parsed = match text.split_once('=') {
-            None if text == "none" => Some(Self::None),
-            Some(("constant", value)) => share(value).map(Self::Constant),
-            Some(("uniform", value)) => share(value).map(Self::Uniform),
-            _ => None,
-        };
-        parsed.ok_or_else(|| ParseError {
-            what: "background",
-            given: text.to_string(),
-            valid: "none, constant=SHARE or uniform=SHARE with SHARE from 0 to 0.95",
-        })
-    }
-}
-
-impl fmt::Display for Background {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::None => f.write_str("none"),
-            Self::Constant(share) => write!(f, "constant={share}"),
-            Self::Uniform(share) => write!(f, "uniform={share}"),
-        }
-    }
 }
 
 /// One target that is slow from the start of the run.
@@ -227,7 +159,7 @@ pub enum Forecast {
 }
 
 /// Everything about a run that is not workload, system, policy or seed.
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Scenario {
     /// When operations start.
     pub timing: Timing,
@@ -235,6 +167,8 @@ pub struct Scenario {
     pub striping: Striping,
     /// Load of others.
     pub background: Background,
+    /// What else goes wrong, and when.
+    pub faults: Vec<Fault>,
     /// A slow target.
     pub sick: Option<Sick>,
     /// The controller is told of the slow target after so many reporting intervals; `None`: never.
@@ -253,6 +187,7 @@ impl Default for Scenario {
             timing: Timing::Closed,
             striping: Striping::AsLogged,
             background: Background::None,
+            faults: Vec::new(),
             sick: None,
             sick_known_after: Some(3),
             forecast: Forecast::Perfect,
@@ -271,19 +206,11 @@ mod tests {
         for policy in Policy::ALL {
             assert_eq!(policy.as_str().parse(), Ok(policy));
         }
-        for background in ["none", "constant=0.3", "uniform=0.5"] {
-            assert_eq!(background.parse::<Background>().map(|b| b.to_string()), Ok(background.to_string()));
-        }
-        assert_eq!("count=4".parse(), Ok(Striping::Count(4)));
         assert_eq!("3:0.1".parse(), Ok(Sick { target: TargetId(3), speed: 0.1 }));
         assert_eq!("OST14".parse(), Ok(Sick { target: TargetId(14), speed: 0.05 }));
-        for wrong in ["constant=1", "constant=nan", "often", "uniform=-1", ""] {
-            assert!(wrong.parse::<Background>().is_err(), "{wrong}");
-        }
         for wrong in ["3:0", "x", "3:2", "3:nan", "3:"] {
             assert!(wrong.parse::<Sick>().is_err(), "{wrong}");
         }
-        assert!("count=0".parse::<Striping>().is_err());
         let error = "rr".parse::<Policy>().expect_err("no such policy").to_string();
         assert!(error.contains("lustre-rr"), "{error}");
     }

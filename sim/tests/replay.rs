@@ -2,7 +2,7 @@
 
 use tarazu_layout::{Extent, Layout, Time};
 use tarazu_sim::{Background, Forecast, Metric, Policy, Scenario, Sick, Striping, Timing, run};
-use tarazu_workload::{Action, File, FileId, GroupId, Workload};
+use tarazu_workload::{Action, File, FileId, GroupId, Op, Workload};
 
 mod common;
 
@@ -113,7 +113,7 @@ fn others_take_their_share_and_a_sick_target_is_slow() {
     let workload = Workload { jobs: vec![job(vec![ops])], files: files(1) };
     let one = system(&["servers.count=1", "servers.targets_each=1"]);
     let busy = Scenario { background: Background::Constant(0.5), ..scenario() };
-    let both = Scenario { sick: Some("0:0.1".parse::<Sick>().expect("a target")), ..busy };
+    let both = Scenario { sick: Some("0:0.1".parse::<Sick>().expect("a target")), ..busy.clone() };
     close(&outcome(&workload, &one, &busy), Metric::Makespan, 2.0);
     close(&outcome(&workload, &one, &both), Metric::Makespan, 20.0);
     // Stretch counts against the empty, healthy system.
@@ -154,7 +154,7 @@ fn the_sick_target_is_avoided_once_it_is_known() {
     let workload = Workload { jobs: vec![job(ranks)], files: files(4) };
     let sick = Some("1:0.05".parse::<Sick>().expect("a target"));
     let told = Scenario { sick, ..scenario() };
-    let never = Scenario { sick_known_after: None, ..told };
+    let never = Scenario { sick_known_after: None, ..told.clone() };
     let makespan = |policy, scenario: &Scenario| {
         let outcome = run(&workload, &system(&["metadata.layout_ms=0.3"]), scenario, policy, 3);
         outcome.expect("a run").value(Metric::Makespan).expect("a value")

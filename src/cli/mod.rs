@@ -2,14 +2,16 @@
 //! messages on standard error.
 
 mod analyze;
+mod calibrate;
 mod compose;
 mod flows;
 mod input;
 mod logs;
+mod merge;
 mod output;
 mod sim;
 mod trace;
-mod words;
+pub(crate) mod words;
 
 use std::process::ExitCode;
 
@@ -46,6 +48,10 @@ struct SimArgs {
 enum SimTool {
     /// Finish times of transfers under max-min fair sharing, on the schema of tarazu-fluid/1
     Flows(flows::FlowsArgs),
+    /// Join the shares of one sweep that were simulated apart
+    Merge(merge::MergeArgs),
+    /// Set a system's free numbers by recorded benchmark jobs, predict others, and show the errors
+    Calibrate(calibrate::CalibrateArgs),
 }
 
 /// Exit code of an error in the input or while working; wrong usage exits with 2 (clap's).
@@ -56,6 +62,8 @@ pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().tool {
         Tool::Sim(args) => match args.tool {
             Some(SimTool::Flows(args)) => flows::run(&args),
+            Some(SimTool::Merge(args)) => merge::run(&args),
+            Some(SimTool::Calibrate(args)) => calibrate::run(&args),
             None => sim::run(&args.replay),
         },
         Tool::Analyze(args) => analyze::run(&args),

@@ -1,16 +1,20 @@
 //! `tarazu sim`: reads workload, system and scenario, runs the experiment, shows the results.
 
 mod input;
-mod text;
+mod page;
+pub(super) mod text;
 
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
-use tarazu_sim::experiment::{Plan, SEEDS_MAX, experiment};
+use tarazu_sim::experiment::{Plan, SEEDS_MAX, Shard, experiment};
+use tarazu_sim::faults;
 use tarazu_sim::report::{Report, Subject, write_csv};
-use tarazu_sim::{BUNDLED, Background, Forecast, Policy, Scenario, Sick, Striping, System, Timing};
+use tarazu_sim::{
+    BUNDLED, BackgroundSpec, Fault, Forecast, PRESETS, Policy, Scenario, Sick, Site, Striping, System, Timing,
+};
 
 use super::logs::{self, LogArgs, Tolerance};
 use super::output::{self, CANNOT_WRITE, note};
@@ -38,9 +42,13 @@ pub(crate) struct ReplayArgs {
     #[arg(long)]
     list_generators: bool,
 
-    /// The file system, as TOML; without it, the bundled one of 35 targets on 7 servers
-    #[arg(long, value_name = "FILE")]
+    /// The file system: a bundled one by name (see --list-systems), or a TOML file; without it, ost35
+    #[arg(long, value_name = "NAME|FILE")]
     system: Option<PathBuf>,
+
+    /// Show the bundled systems
+    #[arg(long)]
+    list_systems: bool,
 
     /// Change one key of the system, such as servers.count=8 (repeatable)
     #[arg(long, value_name = "KEY=VALUE")]
@@ -59,13 +67,25 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = |text: &str| whole(text, 1, SEEDS_MAX))]
     seeds: u64,
 
-    /// Stripes of every file: as-logged, or count=K
+    /// Stripes of every file: as-logged, count=K, size-rule (NERSC's, by size and sharing) or pfl=SITE, the default
+    /// layout of a site (see --list-striping)
     #[arg(long, value_name = "RULE", default_value = "as-logged")]
     striping: Striping,
 
-    /// Load of others on each target: none, constant=SHARE, or uniform=SHARE (drawn from 0 to SHARE per target)
+    /// Show the sites of --striping pfl=SITE with their layouts
+    #[arg(long)]
+    list_striping: bool,
+
+    /// Load of others on each target: none, constant=SHARE, uniform=SHARE (drawn from 0 to SHARE per target),
+    /// markov[=MEAN][,dwell=FACTOR] (changing, as measured on Spider II, Titan and Edison) or
+    /// recorded=FILE[,KEY=VALUE]... (bytes/s of each target as CSV; see docs/background.md)
     #[arg(long, value_name = "KIND", default_value = "none")]
-    background: Background,
+    background: BackgroundSpec,
+
+    /// What goes wrong: slow:TARGET:SPEED, down:TARGET, rebuild:TARGET[:SPEED] or failover:SERVER>SERVER, each with
+    /// @FROM or @FROM-TO in seconds behind it, or expand:N[@TIME] for N new empty targets (repeatable)
+    #[arg(long = "fault", value_name = "FAULT")]
+    faults: Vec<Fault>,
 
     /// A slow target from the start of the run: TARGET (a twentieth of its speed) or TARGET:SPEED
     #[arg(long, value_name = "TARGET[:SPEED]", allow_negative_numbers = true)]
@@ -107,9 +127,17 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "SEED", default_value_t = 1, allow_negative_numbers = true, value_parser = |text: &str| whole(text, 0, u64::MAX))]
     workload_seed: u64,
 
+    /// Simulate only this share of the seeds, such as 2/16; join the JSON outputs of all shares with `tarazu sim merge`
+    #[arg(long, value_name = "N/COUNT", default_value = "1/1")]
+    shard: Shard,
+
     /// Threads to use, 0 for one a core; results do not depend on it
     #[arg(long, value_name = "N", default_value_t = 0, allow_negative_numbers = true, value_parser = |text: &str| whole_u32(text, 0, THREADS_MAX))]
     threads: u32,
+
+    /// Also write a report with pictures: one HTML file that needs no network
+    #[arg(long, value_name = "FILE")]
+    html: Option<PathBuf>,
 
     /// Form of the results
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -179,22 +207,35 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         output::Output::print(&format!("{}\n", tarazu_workload::generate::KINDS))?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.list_systems || args.list_striping {
+        output::Output::print(&if args.list_systems { systems()? } else { sites() })?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let system = system(args)?;
-    let scenario = scenario(args);
+    let scenario = scenario(args)?;
     check_sick(&scenario, &system)?;
-    let input = input::read(args)?;
+    faults::check(&scenario.faults, &system.topology)?;
+    let mut input = input::read(args)?;
+    input.notes.extend(scenario.striping.notes(&input.workload, &system));
+    input.notes.extend(scenario.background.notes());
     if args.output != Output::Json {
         input.notes.iter().for_each(note);
     }
     logs::ensure_something_left(&input.workload, input.left_out_bytes)?;
-    let results = experiment(&input.workload, &system, &scenario, &plan(args))?;
+    let bar = logs::progress(args.shard.seeds(args.seeds).len() as u64 * args.policy.0.len() as u64, "runs");
+    let results = experiment(&input.workload, &system, &scenario, &plan(args), &|| bar.inc(1))?;
+    bar.finish_and_clear();
     let subject = Subject {
         source: &input.source,
         notes: &input.notes,
         workload: &input.workload,
         system: &system,
         scenario: &scenario,
+        shard: args.shard,
     };
+    if let Some(path) = &args.html {
+        page::write(path, &subject, &results)?;
+    }
     let mut out = output::Output::open();
     match args.output {
         Output::Text => out.put(&text::show(&subject, &results, text::width()))?,
@@ -213,7 +254,7 @@ fn plan(args: &ReplayArgs) -> Plan<'_> {
     // More threads than runs would have nothing to do.
     let runs = args.seeds.saturating_mul(policies.len() as u64);
     let threads = u64::from(args.threads).min(runs) as usize;
-    Plan { policies, seeds: args.seeds, threads }
+    Plan { policies, seeds: args.seeds, shard: args.shard, threads, record: args.html.is_some() }
 }
 
 /// Before traces are read, which may take long.
@@ -233,19 +274,35 @@ fn check_sick(scenario: &Scenario, system: &System) -> Result<()> {
 fn system(args: &ReplayArgs) -> Result<System> {
     Ok(match &args.system {
         None => System::parse_with(BUNDLED, "the bundled system", &args.set)?,
-        Some(path) => System::read(path, &args.set)?,
+        Some(word) => System::named_or_read(word, &args.set)?,
     })
 }
 
-fn scenario(args: &ReplayArgs) -> Scenario {
-    Scenario {
+/// One line for each bundled system.
+fn systems() -> Result<String> {
+    let mut out = String::new();
+    for preset in PRESETS {
+        let system = System::preset(preset.name)?;
+        out.push_str(&format!("{:<11} {}\n", system.name, system.description));
+    }
+    Ok(out)
+}
+
+/// One line for each site with a default layout.
+fn sites() -> String {
+    Site::ALL.into_iter().map(|site| format!("{:<11} {}\n", site.as_str(), site.describe())).collect()
+}
+
+fn scenario(args: &ReplayArgs) -> Result<Scenario> {
+    Ok(Scenario {
         timing: if args.open_loop { Timing::Open } else { Timing::Closed },
         striping: args.striping,
-        background: args.background,
+        background: args.background.load()?,
+        faults: args.faults.clone(),
         sick: args.sick,
         sick_known_after: args.sick_known_after.0,
         forecast: args.forecast,
         steer_always: args.steer_always,
         start_jitter_s: args.start_jitter,
-    }
+    })
 }

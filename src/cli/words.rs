@@ -21,7 +21,7 @@ pub(crate) fn average(sum: u64, over: u64) -> String {
 }
 
 /// Why files are left to the file system, by the stable name in results.
-const REASONS: [(&str, &str); 16] = [
+const REASONS: [(&str, &str); 18] = [
     ("no_table", "no table had reached the node yet"),
     ("refused", "the node's table was refused as damaged or of another version"),
     ("other_file_system", "the node's table is of another file system"),
@@ -37,6 +37,8 @@ const REASONS: [(&str, &str); 16] = [
     ("later_component", "a later component, placed when it fills"),
     ("size_unknown", "the file's size is not known beforehand"),
     ("no_view", "the controller has not seen the system yet"),
+    ("list_refused", "the metadata server refused the list and gave its default layout"),
+    ("pool", "the file belongs to a pool, and pools are not planned yet"),
     ("create_unseen", "made without a create that the client could see"),
 ];
 

@@ -108,6 +108,12 @@ impl Replay<'_> {
             }
             return Ok(0);
         };
+        // No list may leave the file's pool, and none of the policies that give lists knows pools.
+        let pool = self.files[file.0 as usize].layout.components[component].pool;
+        if self.makers.steering.is_some() && pool.is_some_and(|name| self.system.pools.contains_key(&name)) {
+            self.refuse(Refusal::Pool);
+            return Ok(0);
+        }
         let Some(decision) = self.ask_policy(job, rank, file, component) else { return Ok(0) };
         match decision {
             Decision::Leave(refusal) => {

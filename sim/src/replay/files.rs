@@ -38,15 +38,14 @@ pub(super) struct Piece {
 }
 
 impl FileState {
-    /// The file before the run: its striping without targets.
+    /// The file before the run: its striping without targets. Rules that look at the whole workload have been
+    /// laid on it already ([`Striping::lay_out`]) and count as recorded.
     pub(crate) fn new(file: &File, system: &System, striping: Striping) -> Self {
         let logged = file.logged.as_ref().filter(|layout| layout.check().is_ok());
         let layout = match (striping, logged) {
             (Striping::Count(count), _) => Layout::plain(count, system.default_stripe_size),
-            (Striping::AsLogged, Some(logged)) => logged.shape(),
-            (Striping::AsLogged, None) => {
-                Layout::plain(system.default_stripe_count, system.default_stripe_size)
-            }
+            (_, Some(logged)) => logged.shape(),
+            (_, None) => Layout::plain(system.default_stripe_count, system.default_stripe_size),
         };
         Self {
             layout,

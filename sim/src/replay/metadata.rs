@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tarazu_core::policy::{Allocator, Decision, Knows, Request, TargetFacts};
 use tarazu_core::rng::{Rng, stream};
+use tarazu_core::sample::TargetFlags;
 use tarazu_core::stock::{Generation, Lustre, Precreate, Random, Settings};
 use tarazu_layout::{Bytes, FsId, JobId, Layout, MdtId, ServerId, TargetId, Time};
 use tarazu_table::{Cursor, FileClass, Identity, JobName, Reader, Reason};
@@ -28,6 +29,8 @@ pub(super) struct MetadataServers {
     /// The truth, by target.
     facts: Vec<TargetFacts>,
     full: Vec<bool>,
+    /// Connected, and there at all.
+    up: Vec<bool>,
     capacity: Vec<Bytes>,
     /// How many times slower than a healthy one each target answers.
     slowness: Vec<f64>,
@@ -77,7 +80,7 @@ impl MetadataServers {
             let weighted =
                 |generation| Box::new(Lustre::new(generation, Settings::default(), &servers, &system.pools));
             match policy {
-                Policy::Random => Box::new(Random),
+                Policy::Random => Box::new(Random::new(&system.pools)),
                 Policy::LustreQos => weighted(Generation::V216),
                 Policy::LustreQos215 => weighted(Generation::V213),
                 Policy::LustreQos212 => weighted(Generation::V212),
@@ -96,6 +99,7 @@ impl MetadataServers {
             servers: (0..system.metadata.servers).map(server).collect(),
             facts: targets.iter().enumerate().map(fact).collect(),
             full: vec![false; targets.len()],
+            up: vec![true; targets.len()],
             capacity: targets.iter().map(|spec| spec.capacity).collect(),
             slowness: vec![1.0; targets.len()],
             past: Stock { allocator: allocator(Policy::LustreRr), rng: stream(seed, "past allocator", 0) },
@@ -121,6 +125,30 @@ impl MetadataServers {
         self.slowness[target.index()] = times;
     }
 
+    /// A target accepts new objects, or not.
+    pub(super) fn set_up(&mut self, target: TargetId, is_up: bool) {
+        let place = target.index();
+        self.up[place] = is_up;
+        self.facts[place].usable = is_up && !self.full[place];
+    }
+
+    /// A target is marked as degraded, or not any more.
+    pub(super) fn set_degraded(&mut self, target: TargetId, is_degraded: bool) {
+        self.facts[target.index()].degraded = is_degraded;
+    }
+
+    /// Nothing lies on a target.
+    pub(super) fn set_empty(&mut self, target: TargetId) {
+        self.facts[target.index()].free = self.capacity[target.index()];
+    }
+
+    /// What its agent reports of a target besides numbers.
+    pub(super) fn flags(&self, target: TargetId) -> TargetFlags {
+        let place = target.index();
+        let degraded = self.facts[place].degraded;
+        TargetFlags { inactive: !self.up[place], degraded, ..TargetFlags::default() }
+    }
+
     /// Bytes are written to a target. Returns those for which it had no room.
     pub(super) fn fill(&mut self, target: TargetId, bytes: u64) -> u64 {
         let place = target.index();
@@ -134,7 +162,7 @@ impl MetadataServers {
         } else if free.0 > 2 * low + RESERVED_MIN {
             self.full[place] = false;
         }
-        self.facts[place].usable = !self.full[place];
+        self.facts[place].usable = self.up[place] && !self.full[place];
         beyond
     }
 

@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 
 use tarazu_layout::Time;
+use tarazu_workload::Action;
+
+use crate::series::Recorder;
 
 /// Wall time during which at least one of several overlapping operations was in progress.
 #[derive(Clone, Copy, Debug, Default)]
@@ -99,6 +102,8 @@ pub(crate) struct Meters {
     pub(crate) refusals: BTreeMap<&'static str, u64>,
     pub(crate) first_start: Option<Time>,
     pub(crate) last_end: Time,
+    /// Watches the run over time where that was asked for.
+    pub(crate) recorder: Option<Box<Recorder>>,
 }
 
 impl Meters {
@@ -116,6 +121,20 @@ impl Meters {
         if let Some((cov, excess)) = unevenness(backlog_bytes) {
             self.in_flight_cov.add(cov);
             self.in_flight_excess.add(excess);
+        }
+    }
+
+    /// Tells the recorder of bytes on a target: seconds that a healthy one needs for them.
+    pub(crate) fn record_work(&mut self, target: usize, work_s: f64) {
+        if let Some(recorder) = &mut self.recorder {
+            recorder.asked(target, work_s);
+        }
+    }
+
+    /// Tells the recorder of an operation that ends now.
+    pub(crate) fn record_operation(&mut self, job: usize, action: Action, begun: Time, now: Time) {
+        if let (Some(recorder), Some(first)) = (&mut self.recorder, self.first_start) {
+            recorder.ended(job, action, first, begun, now);
         }
     }
 }

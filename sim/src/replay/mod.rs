@@ -9,6 +9,7 @@ mod files;
 mod metadata;
 mod meters;
 mod moves;
+mod others;
 mod perfect;
 mod ranks;
 mod results;
@@ -18,17 +19,17 @@ use std::collections::BinaryHeap;
 use std::time::Duration;
 
 use tarazu_core::control::Event as Control;
-use tarazu_core::rng::stream;
-use tarazu_core::sample::{LoadSample, TargetFlags, TargetSample};
 use tarazu_core::view::Health;
-use tarazu_layout::{Bytes, ServerId, TargetId, Time};
+use tarazu_layout::{ServerId, TargetId, Time};
 use tarazu_workload::{Action, FileId, Workload, WorkloadError};
 
-use crate::fluid::{Fluid, FluidError, Network};
+use crate::faults::{self, FaultError};
+use crate::fluid::{Fluid, FluidError};
 use crate::outcome::Outcome;
 use crate::plane::{Delivery, Plane};
 use crate::profile::Profiles;
-use crate::scenario::{Background, Policy, Scenario};
+use crate::scenario::{Policy, Scenario};
+use crate::series::Recorder;
 use crate::system::{NODES_MAX, System};
 use create::Makers;
 pub(crate) use files::FileState;
@@ -36,6 +37,7 @@ use files::Piece;
 use metadata::draw;
 use meters::Meters;
 use moves::Moves;
+use others::{Others, Unreported};
 use ranks::{JobState, Running};
 
 /// How often bytes in flight are looked at: fine enough for bursts of a second.
@@ -74,6 +76,22 @@ pub enum ReplayError {
         /// The last one there is.
         last: TargetId,
     },
+    /// The scenario's faults do not fit the system.
+    #[error("the faults cannot happen on this system")]
+    Fault(#[from] FaultError),
+    /// Bytes are to move that never will.
+    #[error(
+        "{target} is down for the rest of the run (fault {fault}) while {flows} transfers wait for it; give the fault an end, as \
+         in down:{}@FROM-TO", target.0
+    )]
+    DownForGood {
+        /// The target.
+        target: TargetId,
+        /// The fault as it was given.
+        fault: String,
+        /// Transfers on the target.
+        flows: u32,
+    },
     /// The file system has no target for a file.
     #[error("file {name}: no target accepts new objects")]
     NoTarget {
@@ -109,17 +127,23 @@ enum Event {
     Begin { job: u32, rank: u32 },
     /// An operation without bytes ends.
     Ends { slot: u32 },
+    /// The first answer to an operation's request arrives.
+    Answered { slot: u32 },
+    /// A node may send a target its next window.
+    Released { node: u32, target: TargetId },
     /// A second has passed.
     Tick,
     /// Bytes in flight are looked at.
     Look,
     /// A message reaches the controller.
     Delivered(Box<Delivery>),
+    /// A fault begins or ends.
+    Fault,
 }
 
 impl Event {
     fn is_operation(&self) -> bool {
-        matches!(self, Self::Begin { .. } | Self::Ends { .. })
+        matches!(self, Self::Begin { .. } | Self::Ends { .. } | Self::Answered { .. } | Self::Released { .. })
     }
 }
 
@@ -151,32 +175,6 @@ impl PartialEq for Scheduled {
 
 impl Eq for Scheduled {}
 
-/// A target's bytes that its agent has not reported yet.
-#[derive(Clone, Copy, Debug, Default)]
-struct Unreported {
-    /// Bytes of reads begun, less those reported.
-    read: f64,
-    /// Bytes of writes begun, less those reported.
-    written: f64,
-    /// All bytes served until the last report.
-    served: f64,
-}
-
-impl Unreported {
-    /// Splits what was served since the last report into reads and writes. The fluid engine counts
-    /// them together; a target serves its flows alike, so they are split as what was asked for.
-    fn report(&mut self, served: f64) -> (f64, f64) {
-        let since = (served - self.served).max(0.0);
-        self.served = served;
-        let asked = self.read + self.written;
-        let read = if asked > 0.0 { since * self.read / asked } else { 0.0 };
-        let written = since - read;
-        self.read = (self.read - read).max(0.0);
-        self.written = (self.written - written).max(0.0);
-        (read, written)
-    }
-}
-
 /// One run in progress.
 struct Replay<'a> {
     workload: &'a Workload,
@@ -199,8 +197,7 @@ struct Replay<'a> {
     plane: Option<Plane>,
     profiles: Profiles,
     meters: Meters,
-    /// Bytes of others written to each target a second.
-    background_bps: Vec<f64>,
+    others: Others,
     unreported: Vec<Unreported>,
     /// When each server's agent last reported.
     reported_at: Vec<Time>,
@@ -225,6 +222,24 @@ pub fn run(
     Ok(replay.outcome(policy))
 }
 
+/// As [`run`], with [`Outcome::series`]; all other results are the same.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_recorded(
+    workload: &Workload,
+    system: &System,
+    scenario: &Scenario,
+    policy: Policy,
+    seed: u64,
+) -> Result<Outcome, ReplayError> {
+    let mut replay = Replay::new(workload, system, scenario, policy, seed)?;
+    let targets = system.topology.targets().len();
+    replay.meters.recorder = Some(Box::new(Recorder::new(workload, targets)));
+    replay.run()?;
+    Ok(replay.outcome(policy))
+}
+
 impl<'a> Replay<'a> {
     fn new(
         workload: &'a Workload,
@@ -245,8 +260,9 @@ impl<'a> Replay<'a> {
         if let Some(sick) = scenario.sick.filter(|sick| sick.target.index() >= targets) {
             return Err(ReplayError::SickTarget { target: sick.target, last: TargetId(targets as u32 - 1) });
         }
-        let background_bps = background(system, scenario, seed);
-        let fluid = Fluid::new(network(system, scenario, &background_bps, nodes))?;
+        faults::check(&scenario.faults, &system.topology)?;
+        let others = Others::new(system, scenario, seed);
+        let fluid = Fluid::new(others.network(system, nodes))?;
         let file = |file| FileState::new(file, system, scenario.striping);
         let mut replay = Self {
             workload,
@@ -268,7 +284,7 @@ impl<'a> Replay<'a> {
             plane: policy.has_controller().then(|| Plane::new(system, scenario, nodes, seed)),
             profiles: Profiles::of(workload, system, scenario),
             meters: Meters::new(workload.jobs.len(), workload.files.len(), targets),
-            background_bps,
+            others,
             unreported: vec![Unreported::default(); targets],
             reported_at: vec![Time::ZERO; system.topology.servers().len()],
             looking: false,
@@ -283,7 +299,11 @@ impl<'a> Replay<'a> {
         if let Some(sick) = scenario.sick {
             replay.makers.metadata.set_slowness(sick.target, 1.0 / sick.speed);
         }
+        // What existed before the run is not on targets that are new.
+        replay.set_new_targets(false);
         replay.place_existing()?;
+        replay.set_new_targets(true);
+        replay.set_conditions();
         replay.announce();
         Ok(replay)
     }
@@ -291,6 +311,9 @@ impl<'a> Replay<'a> {
     /// Schedules everything that is known from the start.
     fn announce(&mut self) {
         self.at(Time::ZERO, Event::Tick);
+        for moment in faults::moments(&self.scenario.faults) {
+            self.at(moment, Event::Fault);
+        }
         let launch = Duration::from_secs_f64(self.system.control.launch_s);
         for number in 0..self.workload.jobs.len() {
             let jitter_s = self.scenario.start_jitter_s * self.draw("start jitter", number as u64);
@@ -335,6 +358,9 @@ impl<'a> Replay<'a> {
         while self.ranks_left > 0 {
             let next = self.queue.peek().map(|Reverse(next)| next.time);
             let flows_end_s = self.fluid.next_end_s();
+            // While nothing moves nobody notices others; what they did is caught up with.
+            let others = self.others.next_change().filter(|_| flows_end_s.is_some());
+            let next = [next, others].into_iter().flatten().min();
             let to_s = match (next, flows_end_s) {
                 (Some(event), Some(flow_s)) => event.as_secs_f64().min(flow_s),
                 (Some(event), None) => event.as_secs_f64(),
@@ -350,6 +376,7 @@ impl<'a> Replay<'a> {
             let due = next.filter(|time| time.as_secs_f64() <= to_s);
             if let Some(due) = due {
                 self.now = self.now.max(due);
+                self.follow_others(due);
                 self.happen(due)?;
             }
         }
@@ -364,8 +391,11 @@ impl<'a> Replay<'a> {
             match next.event {
                 Event::Begin { job, rank } => self.begin(job as usize, rank as usize)?,
                 Event::Ends { slot } => self.operation_ended(slot),
+                Event::Answered { slot } => self.next_segment(slot),
+                Event::Released { node, target } => self.next_in_channel((node, target)),
                 Event::Tick => self.tick()?,
                 Event::Look => self.look(),
+                Event::Fault => self.set_conditions(),
                 Event::Delivered(delivery) => {
                     if let Some(plane) = &mut self.plane {
                         plane.deliver(delivery.at, delivery.event);
@@ -383,6 +413,7 @@ impl<'a> Replay<'a> {
     /// Looks at bytes in flight, again and again while there are any.
     fn look(&mut self) {
         self.looking = false;
+        self.record_look();
         if self.fluid.active() == 0 {
             return;
         }
@@ -409,8 +440,10 @@ impl<'a> Replay<'a> {
         if idle && self.operations_due == 0 && self.ranks_left > 0 {
             return Err(self.stuck());
         }
-        // Where only bytes flow, their end is known and need not be waited for.
-        let ends_s = self.fluid.next_end_s().filter(|_| self.operations_due == 0);
+        self.ensure_nobody_waits_for_ever()?;
+        // Where only bytes flow, their end is known and need not be waited for, unless a fault changes it.
+        let is_known = self.operations_due == 0 && self.others.is_settled(self.now);
+        let ends_s = self.fluid.next_end_s().filter(|_| is_known);
         if self.now.as_secs_f64().max(ends_s.unwrap_or(0.0)) > SIMULATED_S_MAX {
             return Err(ReplayError::TooLong { waiting: self.ranks_left });
         }
@@ -443,40 +476,6 @@ impl<'a> Replay<'a> {
         Time((happens - Duration::from_secs(IDLE_LEAD_S)).0 / second_ns * second_ns)
     }
 
-    /// What an agent sees on its server: bytes of this run and of others since its last report.
-    fn sample(&mut self, server: ServerId, second: u64) -> LoadSample {
-        let since = std::mem::replace(&mut self.reported_at[server.index()], self.now);
-        let covered_s = self.now.since(since).as_secs_f64();
-        let mut rows = Vec::new();
-        for target in self.system.topology.by_server()[server.index()].clone() {
-            let place = target.index();
-            let served = self.fluid.disk_served_bytes(target.0);
-            let (read, written) = self.unreported[place].report(served);
-            let others = self.background_bps[place] * covered_s;
-            rows.push(TargetSample {
-                target,
-                read: Bytes(read as u64),
-                written: Bytes((written + others) as u64),
-                // Bytes flow here; single requests and their latency are not simulated.
-                ops: None,
-                latency_s: None,
-                free: self.makers.metadata.facts()[place].free,
-                state: TargetFlags::default(),
-            });
-        }
-        let below = &self.system.topology.by_server()[server.index()];
-        let flows = below.iter().map(|target| self.fluid.disk_flows(target.0)).sum();
-        LoadSample {
-            server,
-            agent_start: Time::ZERO,
-            sequence: second,
-            interval_s: covered_s,
-            queued_requests: Some(flows),
-            cpu_share: None,
-            targets: rows,
-        }
-    }
-
     /// The file's state.
     fn file(&mut self, file: FileId) -> &mut FileState {
         &mut self.files[file.0 as usize]
@@ -501,39 +500,4 @@ fn nodes_of_files(workload: &Workload) -> Vec<u32> {
     let mut nodes = vec![0; workload.files.len()];
     pairs.iter().for_each(|(file, _)| nodes[*file as usize] += 1);
     nodes
-}
-
-/// Others' bytes a second on each target.
-fn background(system: &System, scenario: &Scenario, seed: u64) -> Vec<f64> {
-    use rand::RngExt;
-    let share = |target: TargetId| match scenario.background {
-        Background::None => 0.0,
-        Background::Constant(share) => share,
-        Background::Uniform(most) => {
-            let draw: f64 = stream(seed, "background", u64::from(target.0)).random_range(0.0..1.0);
-            draw * most
-        }
-    };
-    let targets = system.topology.targets();
-    let bps = |target: TargetId| targets[target.index()].write_bps * speed(scenario, target);
-    system.topology.ids().map(|target| share(target) * bps(target)).collect()
-}
-
-/// A target's speed as a share of a healthy one's.
-fn speed(scenario: &Scenario, target: TargetId) -> f64 {
-    scenario.sick.filter(|sick| sick.target == target).map_or(1.0, |sick| sick.speed)
-}
-
-/// The network as this run's jobs find it: healthy speeds less sickness and others' load.
-fn network(system: &System, scenario: &Scenario, background_bps: &[f64], nodes: u32) -> Network {
-    let disk = |target: TargetId| {
-        let spec = &system.topology.targets()[target.index()];
-        spec.write_bps * speed(scenario, target) - background_bps[target.index()]
-    };
-    Network {
-        nic_bps: vec![system.nic_bps; nodes.max(1) as usize],
-        link_bps: system.topology.servers().iter().map(|server| server.link_bps).collect(),
-        disk_bps: system.topology.ids().map(disk).collect(),
-        disk_link: system.topology.targets().iter().map(|spec| spec.server.0).collect(),
-    }
 }

@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use tarazu_layout::TargetId;
+use tarazu_layout::{TargetId, Time};
 use tarazu_workload::{Action, FileId};
 
 use super::files::Piece;
@@ -35,6 +35,8 @@ struct Channel {
     /// Moves behind the one that is running.
     queue: VecDeque<u32>,
     running: bool,
+    /// When the running move was begun.
+    begun: Time,
     /// Bytes in the node's cache for the target.
     dirty_bytes: u64,
     /// Operations that wait for room in the cache, first come first served.
@@ -104,11 +106,19 @@ impl Replay<'_> {
         if on_targets > 0 {
             self.look_soon();
         }
+        // Reading ahead hides the way of the request where a rank goes on reading.
+        let state = &mut self.jobs[job].ranks[rank];
+        let goes_on = state.read_to.replace((file, range.1)) == Some((file, range.0));
+        if reads && !goes_on && self.system.client.request_s > 0.0 {
+            let answer = Duration::from_secs_f64(self.system.client.request_s);
+            self.at(self.now + answer, Event::Answered { slot });
+            return;
+        }
         self.next_segment(slot);
     }
 
     /// Puts the next bytes of an operation on their way; ends the operation where none are left.
-    fn next_segment(&mut self, slot: u32) {
+    pub(super) fn next_segment(&mut self, slot: u32) {
         let Some(running) = self.slots[slot as usize] else { return };
         let (job, rank) = (running.job as usize, running.rank as usize);
         let Some(file) = running.action.file() else { return };
@@ -209,6 +219,7 @@ impl Replay<'_> {
             return;
         }
         channel.running = true;
+        channel.begun = self.now;
         self.start_flow(number);
     }
 
@@ -236,7 +247,7 @@ impl Replay<'_> {
     pub(super) fn move_ended(&mut self, number: u32) {
         let Some(one) = self.moves.take(number) else { return };
         let key = (one.node, one.piece.target);
-        self.next_in_channel(key);
+        self.release(key, one.piece.bytes);
         match one.slot {
             Some(slot) => {
                 let Some(running) = self.slots[slot as usize].as_mut() else { return };
@@ -249,10 +260,27 @@ impl Replay<'_> {
         }
     }
 
-    fn next_in_channel(&mut self, key: (u32, TargetId)) {
+    /// Lets the next move of a channel begin: a window's bytes take at least the time of a request.
+    fn release(&mut self, key: (u32, TargetId), bytes: u64) {
+        let client = &self.system.client;
+        let (Some(channel), Some(window)) = (self.moves.channels.get(&key), client.window_bytes) else {
+            return self.next_in_channel(key);
+        };
+        let least = Duration::from_secs_f64(client.request_s * bytes as f64 / window as f64);
+        let free = channel.begun + least;
+        if free > self.now {
+            self.at(free, Event::Released { node: key.0, target: key.1 });
+        } else {
+            self.next_in_channel(key);
+        }
+    }
+
+    pub(super) fn next_in_channel(&mut self, key: (u32, TargetId)) {
+        let now = self.now;
         let Some(channel) = self.moves.channels.get_mut(&key) else { return };
         let next = channel.queue.pop_front();
         channel.running = next.is_some();
+        channel.begun = now;
         if let Some(number) = next {
             self.start_flow(number);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tarazu_core::topology::TargetSpec;
 use tarazu_layout::{NodeId, Time};
 use tarazu_table::{Cursor, Identity, Rank};
-use tarazu_workload::{Action, Job, Op, Workload};
+use tarazu_workload::{Action, FileId, Job, Op, Workload};
 
 use super::files::Piece;
 use super::{Event, Replay, ReplayError};
@@ -29,6 +29,8 @@ pub(super) struct RankState {
     /// Its counter of creates, as the client library keeps it.
     pub(super) cursor: Cursor,
     next: usize,
+    /// Where its last read or write ended.
+    pub(super) read_to: Option<(FileId, u64)>,
     /// Operations in progress: one in closed-loop replay, any number in open-loop replay.
     running: u32,
     ended: bool,
@@ -73,7 +75,7 @@ fn rank_state(job: &Job, number: usize, node: NodeId) -> RankState {
     // Simulated processes never fork, so any process id will do as long as it stays.
     let identity =
         Identity { rank: Some(rank), host_hash: u64::from(node.0), pid: number as u32, process_start: 0 };
-    RankState { node, cursor: Cursor::new(identity), next: 0, running: 0, ended: false }
+    RankState { node, cursor: Cursor::new(identity), next: 0, read_to: None, running: 0, ended: false }
 }
 
 impl Replay<'_> {
@@ -162,6 +164,9 @@ impl Replay<'_> {
 
     pub(super) fn count_piece(&mut self, piece: &Piece, reads: bool) {
         let place = piece.target.index();
+        let spec = &self.system.topology.targets()[place];
+        let bps = if reads { spec.read_bps } else { spec.write_bps };
+        self.meters.record_work(place, piece.bytes as f64 / bps);
         if reads {
             self.unreported[place].read += piece.bytes as f64;
             return;
@@ -226,6 +231,7 @@ impl Replay<'_> {
         self.free_slots.push(slot);
         let (job, rank) = (ended.job as usize, ended.rank as usize);
         self.meters.last_end = self.now;
+        self.meters.record_operation(job, ended.action, ended.begun, self.now);
         self.meters.jobs[job].end(self.now);
         if let Some(file) = ended.action.file() {
             let meter = &mut self.meters.files[file.0 as usize];

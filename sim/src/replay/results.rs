@@ -9,9 +9,16 @@ const MIB: f64 = 1024.0 * 1024.0;
 
 impl Replay<'_> {
     /// What the run resulted in.
-    pub(super) fn outcome(&self, policy: Policy) -> Outcome {
+    pub(super) fn outcome(mut self, policy: Policy) -> Outcome {
+        self.record_look();
+        let recorder = self.meters.recorder.take();
         let meters = &self.meters;
+        let first = meters.first_start.unwrap_or_default();
+        let series = recorder.map(|recorder| {
+            Box::new(recorder.series(first, &meters.stored_bytes, self.file_times(), self.stretches()))
+        });
         Outcome {
+            series,
             policy,
             seed: self.seed,
             values: Metric::ALL.map(|metric| self.metric(metric)),
@@ -26,6 +33,20 @@ impl Replay<'_> {
             plans: self.plane.as_ref().map_or(0, |plane| plane.plans),
             reports_refused: self.plane.as_ref().map_or(0, |plane| plane.refused),
         }
+    }
+
+    /// Tells the recorder, if there is one, what the targets have served and what they have still to serve.
+    pub(super) fn record_look(&mut self) {
+        let (Some(recorder), Some(first)) = (&mut self.meters.recorder, self.meters.first_start) else {
+            return;
+        };
+        let fluid = &self.fluid;
+        let in_flight = self.system.topology.ids().map(|target| fluid.disk_backlog_bytes(target.0)).sum();
+        recorder.looked(
+            self.now.0.saturating_sub(first.0),
+            |target| fluid.disk_served_bytes(target),
+            in_flight,
+        );
     }
 
     fn metric(&self, metric: Metric) -> Option<f64> {

@@ -7,7 +7,7 @@ use tarazu_core::topology::{ServerSpec, TargetSpec, Topology, TopologyError};
 use tarazu_layout::limits::{STRIPES_MAX, TARGETS_MAX};
 use tarazu_layout::{Bytes, OstIndex, PoolName, ServerId, TargetId};
 
-use super::{Client, ControlTiming, Disk, Metadata, System, SystemError};
+use super::{Calibration, Client, ControlTiming, Disk, Metadata, System, SystemError};
 
 const MIB: f64 = 1024.0 * 1024.0;
 
@@ -24,6 +24,7 @@ pub(super) struct SystemFile {
     client: ClientFile,
     #[serde(default)]
     disk: DiskFile,
+    calibration: Option<Calibration>,
     striping: StripingFile,
     control: ControlFile,
 }
@@ -83,6 +84,8 @@ struct MetadataFile {
 #[serde(deny_unknown_fields)]
 #[allow(non_snake_case, reason = "units stand last in the names of the file")]
 struct ClientFile {
+    #[serde(default)]
+    request_ms: f64,
     window_MiB: u64,
     dirty_MiB: u64,
     memory_MiBps: f64,
@@ -155,6 +158,7 @@ impl SystemFile {
             time("metadata.layout_ms", metadata.layout_ms),
             per_second("metadata.creates_per_s", metadata.creates_per_s),
             per_second("metadata.precreates_per_s", metadata.precreates_per_s),
+            time("client.request_ms", self.client.request_ms),
             mebibytes("client.window_MiB", self.client.window_MiB),
             mebibytes("client.dirty_MiB", self.client.dirty_MiB),
             (
@@ -252,6 +256,7 @@ impl SystemFile {
                 precreate_s: 1.0 / metadata.precreates_per_s,
             },
             client: Client {
+                request_s: self.client.request_ms / 1e3,
                 window_bytes: some(self.client.window_MiB),
                 dirty_bytes: some(self.client.dirty_MiB),
                 memory_bps: (self.client.memory_MiBps > 0.0).then_some(self.client.memory_MiBps * MIB),
@@ -262,6 +267,7 @@ impl SystemFile {
                 streams_loss: self.disk.streams_loss,
                 streams_free: self.disk.streams_free,
             },
+            calibration: self.calibration,
             default_stripe_count: self.striping.default_count,
             default_stripe_size: self.striping.default_size_KiB * 1024,
             control: ControlTiming {

@@ -4,6 +4,7 @@
 //! in bytes and seconds.
 
 mod file;
+mod presets;
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,6 +14,7 @@ use tarazu_layout::{PoolName, TargetId};
 
 pub use file::Filled;
 use file::{SystemFile, apply};
+pub use presets::{PRESETS, Preset};
 
 /// The system that is used when nobody names one.
 pub const BUNDLED: &str = include_str!("../../systems/ost35.toml");
@@ -41,6 +43,8 @@ pub struct System {
     pub client: Client,
     /// What sharing costs on a disk.
     pub disk: Disk,
+    /// How well the simulator predicted recorded runs on this system, where that was tried.
+    pub calibration: Option<Calibration>,
     /// Stripe count of files whose layout was not recorded.
     pub default_stripe_count: u32,
     /// Stripe size of such files, bytes.
@@ -49,9 +53,28 @@ pub struct System {
     pub control: ControlTiming,
 }
 
+/// What `tarazu sim calibrate` found, as it stands in the system's file.
+#[derive(Clone, Debug, PartialEq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Calibration {
+    /// Where the recorded runs come from.
+    pub source: String,
+    /// Runs that set the free numbers.
+    pub runs_fitted: u32,
+    /// Runs that were predicted.
+    pub runs_predicted: u32,
+    /// Median of the predicted runs' errors of run time, in percent, whatever their sign.
+    pub median_error_pct: f64,
+    /// The largest of them.
+    pub largest_error_pct: f64,
+}
+
 /// A node's file system client.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Client {
+    /// From a request to its answer, seconds, however few bytes it is about. A read that does not go on where the
+    /// rank's last one ended waits for it; a node sends a target at most a window in it.
+    pub request_s: f64,
     /// Bytes that a node has on the wire to one target: then it is one party there, and the stripes of a write
     /// stay so close together. `None`: every operation is a party of its own and its stripes run apart.
     pub window_bytes: Option<u64>,
@@ -114,6 +137,14 @@ pub struct ControlTiming {
 /// Why a system was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum SystemError {
+    /// No preset has this name, and no file is there.
+    #[error("there is no system {name:?}: use the path of a file, or {names}")]
+    Unknown {
+        /// What was asked for.
+        name: String,
+        /// The presets.
+        names: String,
+    },
     /// The file cannot be read.
     #[error("cannot read the system file {path}")]
     Read {

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::io::IsTerminal;
 
 use tarazu_layout::Bytes;
+use tarazu_sim::System;
 use tarazu_sim::experiment::Results;
 use tarazu_sim::report::{Subject, compares, forecast_name};
 
@@ -22,7 +23,7 @@ const TERMINAL_WIDTH: usize = 80;
 const WIDTH_MIN: usize = 40;
 
 /// Columns to fit into: of the terminal (`COLUMNS`), or a constant for files and pipes.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     if !std::io::stdout().is_terminal() {
         return PLAIN_WIDTH;
     }
@@ -40,6 +41,57 @@ pub(super) fn show(subject: &Subject<'_>, results: &Results, width: usize) -> St
     out
 }
 
+/// The table alone, with what its signs mean.
+pub(crate) fn table(results: &Results, width: usize) -> String {
+    let mut out = table::blocks(results, width).join("\n");
+    // Writing to a string cannot fail.
+    let _ = foot::changes(results, &mut out);
+    out
+}
+
+/// The head as labels with their words, for other forms of the results.
+pub(super) fn facts(subject: &Subject<'_>, results: &Results) -> Vec<(String, String)> {
+    let mut text = String::new();
+    let _ = head(subject, results, &mut text);
+    let mut facts: Vec<(String, String)> = Vec::new();
+    for line in text.lines().filter(|line| !line.is_empty()) {
+        let (label, words) = line.split_at_checked(LABEL_WIDTH).unwrap_or((line, ""));
+        match facts.last_mut() {
+            // A line without a label goes on with the one before.
+            Some((_, before)) if label.trim().is_empty() => {
+                before.push_str("; ");
+                before.push_str(words);
+            }
+            _ => facts.push((label.trim().to_string(), words.to_string())),
+        }
+    }
+    facts
+}
+
+/// What the footnotes say apart from the table's own signs and from files left alone.
+pub(super) fn notes(subject: &Subject<'_>, results: &Results) -> Vec<String> {
+    let mut text = String::new();
+    let _ = foot::notes(subject, results, &mut text);
+    text.lines().map(str::to_string).collect()
+}
+
+/// How far the seconds of a system may be believed.
+pub(crate) fn calibration(system: &System) -> String {
+    match &system.calibration {
+        None => "not calibrated against recorded runs: compare policies, do not predict seconds".to_string(),
+        Some(found) => format!(
+            "calibrated: {} of recorded runs predicted to {:.0} % (median), {:.0} % at worst; by {}",
+            counted(found.runs_predicted.into(), "run time"),
+            found.median_error_pct,
+            found.largest_error_pct,
+            found.source
+        ),
+    }
+}
+
+/// Columns of the head's labels.
+const LABEL_WIDTH: usize = 10;
+
 fn head(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt::Result {
     let totals = subject.workload.totals();
     let system = subject.system;
@@ -50,6 +102,7 @@ fn head(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt:
         counted(system.topology.targets().len() as u64, "target"),
         counted(system.topology.servers().len() as u64, "server")
     )?;
+    writeln!(out, "          {}", calibration(system))?;
     writeln!(out, "workload  {}", subject.source)?;
     writeln!(
         out,
@@ -67,6 +120,9 @@ fn head(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt:
             |count| format!("told to the controller after {}", counted(count.into(), "interval")),
         );
         write!(out, "target {} at {} of its speed ({known}), ", sick.target.0, sick.speed)?;
+    }
+    for fault in &scenario.faults {
+        write!(out, "fault {fault}, ")?;
     }
     writeln!(out, "forecast {}", forecast_name(scenario.forecast))?;
     writeln!(out, "compares  {}", compares(scenario))?;

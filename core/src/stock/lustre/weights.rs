@@ -202,7 +202,7 @@ impl Weights {
         }
         let (wide, maxage_s, reset) = (self.settings.prio_wide(), self.settings.maxage_s, self.reset);
         let mut space = vec![(0u64, 0u64); self.servers.len()];
-        for target in set {
+        for target in active_of(facts, set) {
             let facts = &facts[target.index()];
             let free = self.free(facts);
             if free > 0 {
@@ -263,7 +263,8 @@ impl Weights {
 
     /// Whether the roomiest and the fullest target differ by less than the threshold.
     fn is_same_space(&self, facts: &[TargetFacts], set: &[TargetId]) -> bool {
-        let free = || set.iter().map(|target| self.free(&facts[target.index()])).filter(|free| *free > 0);
+        let free =
+            || active_of(facts, set).map(|target| self.free(&facts[target.index()])).filter(|free| *free > 0);
         let (most, least) = (free().max().unwrap_or(0), free().min().unwrap_or(0));
         let bound = u128::from(most) * u128::from(256 - self.settings.threshold()) / 256;
         bound < u128::from(least)
@@ -332,6 +333,11 @@ impl Weights {
             self.targets[target.index()].other_chosen();
         }
     }
+}
+
+/// Targets that take part: an inactive one's space counts for nothing.
+fn active_of<'a>(facts: &'a [TargetFacts], set: &'a [TargetId]) -> impl Iterator<Item = &'a TargetId> {
+    set.iter().filter(|target| facts[target.index()].usable)
 }
 
 #[cfg(test)]
@@ -438,6 +444,16 @@ mod tests {
                 assert_eq!(outcome == Err(Declined::SameSpace), alike, "{least}");
             }
         }
+    }
+
+    #[test]
+    fn an_inactive_target_has_no_space() {
+        let mut facts = facts(&[1024, 1024, 256], &[0, 1, 2]);
+        facts[2].usable = false;
+        let mut state = Weights::new(Generation::V216, Settings::default());
+        let mut rng = crate::rng::stream(1, "test", 0);
+        let outcome = state.allocate(&Wish::plain(1, &facts), &ids(3), None, Time::ZERO, &mut rng);
+        assert_eq!(outcome, Err(Declined::SameSpace));
     }
 
     #[test]

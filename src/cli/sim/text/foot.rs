@@ -13,6 +13,13 @@ pub(super) fn write(subject: &Subject<'_>, results: &Results, out: &mut String) 
     changes(results, out)?;
     for result in &results.policies {
         left_alone(result, out)?;
+    }
+    notes(subject, results, out)
+}
+
+/// All but the table's signs and the files left alone.
+pub(super) fn notes(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt::Result {
+    for result in &results.policies {
         controller(result, out)?;
     }
     off_target(results, out)?;
@@ -33,7 +40,8 @@ pub(super) fn write(subject: &Subject<'_>, results: &Results, out: &mut String) 
     writeln!(out, "forecast {}: {meaning}", forecast_name(forecast))
 }
 
-fn changes(results: &Results, out: &mut String) -> std::fmt::Result {
+/// What the signs of changes mean.
+pub(super) fn changes(results: &Results, out: &mut String) -> std::fmt::Result {
     let Some((baseline, [_, ..])) = results.policies.split_first() else { return Ok(()) };
     let baseline = baseline.policy;
     if results.seeds.len() < 2 {
@@ -120,7 +128,8 @@ fn hint(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt:
         return Ok(());
     };
     let scenario = subject.scenario;
-    let is_quiet = scenario.sick.is_none() && scenario.background == Background::None;
+    let is_healthy = scenario.sick.is_none() && scenario.faults.is_empty();
+    let is_quiet = is_healthy && scenario.background == Background::None;
     let steered: u64 = tarazu.outcomes.iter().map(|outcome| outcome.files_steered).sum();
     let last = subject.system.topology.targets().len().saturating_sub(1);
     if steered == 0 && is_quiet && scenario.forecast == Forecast::Perfect {

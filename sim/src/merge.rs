@@ -1,0 +1,225 @@
+//! Shares of one sweep, each a result file of its own, joined as if they had been one run.
+//!
+//! Everything but seeds and their runs must be the same in all of them: a sweep is one command, one version, one
+//! workload.
+
+use serde_json::{Map, Value};
+use tarazu_core::policy::Refusal;
+
+use crate::experiment::{Results, Shard, summarise};
+use crate::outcome::{Metric, Outcome};
+use crate::report::{RunPart, SCHEMA, policy_part};
+use crate::scenario::Policy;
+
+/// Why shares cannot be joined.
+#[derive(Debug, thiserror::Error)]
+pub enum MergeError {
+    /// The text is no JSON.
+    #[error("{file} is no JSON; give the files that `tarazu sim --shard N/COUNT --output json` wrote")]
+    Json {
+        /// The file.
+        file: String,
+        /// Where and why.
+        source: serde_json::Error,
+    },
+    /// It is JSON of something else, or cut.
+    #[error("{file} is no result of `tarazu sim --output json` of this version: {what}")]
+    Form {
+        /// The file.
+        file: String,
+        /// What is missing or wrong.
+        what: String,
+    },
+    /// Two files are not of one sweep.
+    #[error("{file} is not of the same sweep as {first}: {key} differs")]
+    Other {
+        /// The file.
+        file: String,
+        /// The first one.
+        first: String,
+        /// What differs.
+        key: String,
+    },
+    /// A share came twice.
+    #[error("{file} and {first} are both share {} of {}", shard.number, shard.count)]
+    Twice {
+        /// The file.
+        file: String,
+        /// The other one.
+        first: String,
+        /// The share.
+        shard: Shard,
+    },
+    /// Shares are missing.
+    #[error("{} of {count} shares are missing: {}", missing.len(), list(missing))]
+    Missing {
+        /// Their numbers.
+        missing: Vec<u64>,
+        /// Shares of the whole.
+        count: u64,
+    },
+}
+
+/// Numbers as people read them, not more than a line.
+fn list(numbers: &[u64]) -> String {
+    let shown: Vec<String> = numbers.iter().take(20).map(u64::to_string).collect();
+    let more = if numbers.len() > shown.len() { ", …" } else { "" };
+    format!("{}{more}", shown.join(", "))
+}
+
+/// One share.
+#[derive(Clone, Debug)]
+pub struct Part {
+    file: String,
+    /// Everything but seeds and results.
+    head: Map<String, Value>,
+    shard: Shard,
+    seeds: Vec<u64>,
+    /// By policy, then by seed.
+    outcomes: Vec<(Policy, Vec<Outcome>)>,
+}
+
+/// A joined sweep.
+#[derive(Clone, Debug)]
+pub struct Merged {
+    /// What the results are about, in the words of the result file.
+    pub head: Map<String, Value>,
+    /// The results of all seeds.
+    pub results: Results,
+}
+
+impl Part {
+    /// Reads a result file; `file` names it in errors.
+    ///
+    /// # Errors
+    /// It is no result file of this version.
+    pub fn read(text: &str, file: &str) -> Result<Self, MergeError> {
+        let parsed =
+            serde_json::from_str(text).map_err(|source| MergeError::Json { file: file.into(), source })?;
+        let form = |what: &str| MergeError::Form { file: file.into(), what: what.into() };
+        let Value::Object(mut head) = parsed else { return Err(form("it is no object")) };
+        if head.get("schema").and_then(Value::as_str) != Some(SCHEMA) {
+            return Err(form(&format!("its schema is not {SCHEMA}")));
+        }
+        let mut take = |key: &str| head.remove(key).ok_or_else(|| form(&format!("{key} is missing")));
+        let (shard, seeds, policies) = (take("shard")?, take("seeds")?, take("policies")?);
+        let bad = |key: &'static str| {
+            move |error: serde_json::Error| MergeError::Form {
+                file: file.into(),
+                what: format!("{key}: {error}"),
+            }
+        };
+        let shard: Option<Shard> = serde_json::from_value(shard).map_err(bad("shard"))?;
+        let seeds: Vec<u64> = serde_json::from_value(seeds).map_err(bad("seeds"))?;
+        let policies: Vec<Value> = serde_json::from_value(policies).map_err(bad("policies"))?;
+        let outcomes = policies.iter().map(|policy| outcomes(policy, &seeds).map_err(|what| form(&what)));
+        let outcomes = outcomes.collect::<Result<_, _>>()?;
+        Ok(Self { file: file.into(), head, shard: shard.unwrap_or(Shard::WHOLE), seeds, outcomes })
+    }
+}
+
+/// The runs of one policy.
+fn outcomes(value: &Value, seeds: &[u64]) -> Result<(Policy, Vec<Outcome>), String> {
+    let name = value["policy"].as_str().ok_or("a policy has no name")?;
+    let policy: Policy = name.parse().map_err(|error| format!("{error}"))?;
+    let runs: Vec<RunPart> =
+        serde_json::from_value(value["runs"].clone()).map_err(|error| format!("runs of {name}: {error}"))?;
+    if runs.len() != seeds.len() {
+        return Err(format!("{name} has {} runs for {} seeds", runs.len(), seeds.len()));
+    }
+    let mut outcomes = Vec::with_capacity(seeds.len());
+    for (place, (run, seed)) in runs.into_iter().zip(seeds).enumerate() {
+        let mut values = [None; Metric::ALL.len()];
+        for (metric, slot) in Metric::ALL.into_iter().zip(&mut values) {
+            let found = &value["metrics"][metric.name()]["by_seed"][place];
+            if !found.is_null() && found.as_f64().is_none() {
+                return Err(format!("{} of {name} is no number", metric.name()));
+            }
+            *slot = found.as_f64();
+        }
+        let reason = |(reason, count): (String, u64)| {
+            let known =
+                Refusal::name_of(&reason).ok_or_else(|| format!("the reason {reason:?} is not known"))?;
+            Ok((known, count))
+        };
+        outcomes.push(Outcome {
+            policy,
+            seed: *seed,
+            values,
+            files_made: run.files_made,
+            files_steered: run.files_steered,
+            read_bytes: run.read_bytes,
+            written_bytes: run.written_bytes,
+            off_target_bytes: run.off_target_bytes,
+            overfilled_bytes: run.overfilled_bytes,
+            steered_bytes: run.steered_bytes,
+            refusals: run.refusals.into_iter().map(reason).collect::<Result<_, String>>()?,
+            plans: run.plans,
+            reports_refused: run.reports_refused,
+            series: None,
+        });
+    }
+    Ok((policy, outcomes))
+}
+
+/// Joins all shares of a sweep.
+///
+/// # Errors
+/// A share is missing, came twice, or belongs to another sweep.
+pub fn merge(mut parts: Vec<Part>) -> Result<Merged, MergeError> {
+    parts.sort_by_key(|part| part.shard);
+    let Some(first) = parts.first().cloned() else {
+        return Err(MergeError::Missing { missing: vec![1], count: 1 });
+    };
+    let order: Vec<Policy> = first.outcomes.iter().map(|(policy, _)| *policy).collect();
+    for part in &parts[1..] {
+        let other = |key: &str| MergeError::Other {
+            file: part.file.clone(),
+            first: first.file.clone(),
+            key: key.into(),
+        };
+        if part.shard.count != first.shard.count {
+            return Err(other("the number of shares"));
+        }
+        let keys = first.head.keys().chain(part.head.keys());
+        if let Some(key) = keys.into_iter().find(|key| first.head.get(*key) != part.head.get(*key)) {
+            return Err(other(key));
+        }
+        if !part.outcomes.iter().map(|(policy, _)| *policy).eq(order.iter().copied()) {
+            return Err(other("the list of policies"));
+        }
+    }
+    if let Some(pair) = parts.windows(2).find(|pair| pair[0].shard == pair[1].shard) {
+        let (file, first) = (pair[1].file.clone(), pair[0].file.clone());
+        return Err(MergeError::Twice { file, first, shard: pair[0].shard });
+    }
+    let count = first.shard.count;
+    let missing: Vec<u64> =
+        (1..=count).filter(|number| parts.iter().all(|part| part.shard.number != *number)).collect();
+    if !missing.is_empty() {
+        return Err(MergeError::Missing { missing, count });
+    }
+    let mut seeds: Vec<u64> = parts.iter().flat_map(|part| part.seeds.iter().copied()).collect();
+    seeds.sort_unstable();
+    let mut all: Vec<Outcome> = Vec::with_capacity(seeds.len() * order.len());
+    for place in 0..order.len() {
+        let mut of_policy: Vec<Outcome> =
+            parts.iter().flat_map(|part| part.outcomes[place].1.iter().cloned()).collect();
+        of_policy.sort_by_key(|outcome| outcome.seed);
+        all.extend(of_policy);
+    }
+    Ok(Merged { head: first.head, results: summarise(&order, seeds, &all) })
+}
+
+impl Merged {
+    /// The result file of the whole sweep: the same values as one run would have given.
+    #[must_use]
+    pub fn report(&self) -> Value {
+        let mut whole = self.head.clone();
+        whole.insert("shard".into(), Value::Null);
+        whole.insert("seeds".into(), self.results.seeds.clone().into());
+        let policies = self.results.policies.iter().map(|result| serde_json::json!(policy_part(result)));
+        whole.insert("policies".into(), policies.collect());
+        Value::Object(whole)
+    }
+}
