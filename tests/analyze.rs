@@ -185,3 +185,35 @@ fn thresholds_come_from_a_file_and_are_checked() {
     }
     assert_eq!(with(Path::new("no-such.toml")).status.code(), Some(1));
 }
+
+#[test]
+#[cfg(unix)]
+fn a_device_without_an_end_is_no_thresholds_file() {
+    let output = run(&[PERIODIC, "--thresholds", "/dev/zero"]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = text(&output.stderr);
+    assert!(shown.contains("/dev/zero have more than 1048576 bytes"), "{shown}");
+}
+
+#[test]
+fn copies_of_a_log_add_nothing() {
+    let badost = root().join("../shared/traces/public/pydarshan/sample-badost.darshan");
+    let Ok(bytes) = fs::read(badost) else {
+        // Not `eprintln!`: the test harness would keep that to itself.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: ../shared/traces/public is absent");
+        return;
+    };
+    let copies: Vec<PathBuf> = (0..3)
+        .map(|copy| Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("analyze-copy{copy}.darshan")))
+        .collect();
+    copies.iter().for_each(|path| fs::write(path, &bytes).unwrap());
+    let mut arguments: Vec<&str> = copies.iter().map(|path| path.to_str().unwrap()).collect();
+    // A level that one log does not reach: three copies as three logs would.
+    let strict = scratch("analyze-copies.toml", "[target]\nslow_p_value = 1e-60\n");
+    arguments.extend(["--thresholds", strict.to_str().unwrap()]);
+    let output = run(&arguments);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+    let shown = text(&output.stdout);
+    assert!(shown.contains("TZ-RANK-01"), "each log is judged: {shown}");
+    assert!(!shown.contains("TZ-TARGET-02"), "one log has a p-value of 5e-54: {shown}");
+}

@@ -47,7 +47,8 @@ fn json_follows_its_schema() {
         std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/tarazu.sim-1.schema.json"));
     let schema: Value = serde_json::from_str(&schema.expect("the schema")).expect("JSON");
     let validator = jsonschema::validator_for(&schema).expect("a valid schema");
-    let runs: [&[&str]; 3] = [
+    let runs: [&[&str]; 4] = [
+        &["sim", "--seeds", "2", "--shard", "1/2", "--system", "edison", "--set", "nodes.nic_MiBps=100"],
         &["sim", "--seeds", "2"],
         &["sim", "--seeds", "1", "--policy", "lustre-rr", "--open-loop", "--forecast", "none"],
         &["sim", "--seeds", "2", "--sick", "3", "--background", "uniform=0.5", "--striping", "count=4"],
@@ -247,45 +248,140 @@ fn text_for_a_file_fits_into_100_columns() {
     }
 }
 
+/// The shares of a sweep in files.
+fn shares(sweep: &[&str], count: usize, name: &str) -> Vec<Scratch> {
+    let one = |number| {
+        let shard = format!("{number}/{count}");
+        let output = tarazu(&[sweep, &["--output", "json", "--shard", &shard]].concat());
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        Scratch::new(&format!("{name}-{number}.json"), &output.stdout)
+    };
+    (1..=count).map(one).collect()
+}
+
+fn merged(paths: &[&str], form: &str) -> Output {
+    tarazu(&[&["sim", "merge", "--output", form], paths].concat())
+}
+
+/// Merging is refused with these words.
+fn refused(paths: &[&str], word: &str) {
+    let output = merged(paths, "text");
+    let errors = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(1) && errors.contains(word), "{word:?} is missing in: {errors}");
+    assert!(output.stdout.is_empty());
+}
+
+const SWEEP: [&str; 7] = ["sim", "--policy", "lustre-rr,tarazu", "--seeds", "7", "--sick", "3"];
+
 #[test]
 fn shares_of_a_sweep_join_to_the_whole() {
-    let sweep = ["sim", "--policy", "lustre-rr,tarazu", "--seeds", "5", "--sick", "3", "--output", "json"];
-    let whole = tarazu(&sweep);
-    let mut parts = Vec::new();
-    for number in 1..=3 {
-        let shard = format!("{number}/3");
-        let output = tarazu(&[sweep.as_slice(), &["--shard", &shard]].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        parts.push(Scratch::new(&format!("part-{number}.json"), &output.stdout));
-    }
+    let parts = shares(&SWEEP, 3, "part");
     let paths: Vec<&str> = parts.iter().map(Scratch::path).collect();
-    let merge = |paths: &[&str], form: &str| tarazu(&[&["sim", "merge", "--output", form], paths].concat());
-    let merged = merge(&[paths[2], paths[0], paths[1]], "json");
-    assert!(merged.status.success(), "{}", String::from_utf8_lossy(&merged.stderr));
-    let value = |bytes: &[u8]| -> serde_json::Value { serde_json::from_slice(bytes).expect("JSON") };
-    assert_eq!(value(&merged.stdout), value(&whole.stdout));
-    let table = tarazu(&["sim", "--policy", "lustre-rr,tarazu", "--seeds", "5", "--sick", "3"]);
-    let text = |output: &std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
-    let row = |text: &str| text.lines().find(|line| line.starts_with("job I/O time")).map(str::to_owned);
-    assert_eq!(row(&text(&merge(&paths, "text"))), row(&text(&table)));
-
-    // What does not fit together is named.
-    let refused = |paths: &[&str], word: &str| {
-        let output = merge(paths, "text");
-        let errors = String::from_utf8_lossy(&output.stderr).into_owned();
-        assert!(output.status.code() == Some(1) && errors.contains(word), "{errors}");
+    let whole = stdout(&[&SWEEP[..], &["--output", "json"]].concat());
+    let joined = merged(&[paths[2], paths[0], paths[1]], "json");
+    assert!(joined.status.success(), "{}", String::from_utf8_lossy(&joined.stderr));
+    let joined = String::from_utf8(joined.stdout).expect("text");
+    let value = |text: &str| -> Value { serde_json::from_str(text).expect("JSON") };
+    assert_eq!(value(&joined), value(&whole));
+    // To the last digit as it is written, whatever the reader above makes of it.
+    let by_seed = |text: &str| -> Vec<String> {
+        let blocks = text.split("\"by_seed\": [").skip(1);
+        blocks.filter_map(|block| Some(block.split_once(']')?.0.to_string())).collect()
     };
+    assert_eq!(by_seed(&whole).len(), 2 * 12);
+    assert_eq!(by_seed(&joined), by_seed(&whole));
+
+    let text = |output: &Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    let row = |text: &str| text.lines().find(|line| line.starts_with("job I/O time")).map(str::to_owned);
+    assert!(row(&text(&tarazu(&SWEEP))).is_some());
+    assert_eq!(row(&text(&merged(&paths, "text"))), row(&text(&tarazu(&SWEEP))));
+}
+
+#[test]
+fn shares_of_different_sweeps_do_not_join() {
+    let parts = shares(&SWEEP, 3, "sweep");
+    let paths: Vec<&str> = parts.iter().map(Scratch::path).collect();
     refused(&paths[..2], "1 of 3 shares are missing: 3");
     refused(&[paths[0], paths[0], paths[2]], "are both share 1 of 3");
-    let other = tarazu(
-        &[
-            &["sim", "--shard", "3/3", "--policy", "lustre-rr,tarazu", "--seeds", "5"][..],
-            &["--output", "json"],
-        ]
-        .concat(),
+    let third = |change: &[&str], word: &str| {
+        let other = tarazu(&[&SWEEP[..], &["--output", "json", "--shard", "3/3"], change].concat());
+        assert!(other.status.success(), "{}", String::from_utf8_lossy(&other.stderr));
+        let other = Scratch::new("other.json", &other.stdout);
+        refused(&[paths[0], paths[1], other.path()], word);
+    };
+    third(&["--start-jitter", "1"], "differs");
+    // Nothing but the fingerprint tells these.
+    third(&["--set", "targets.write_MiBps=400"], "fingerprint differs");
+    third(&["--set", "metadata.open_ms=1"], "fingerprint differs");
+    // The same number of shares of another number of seeds.
+    let mut more = SWEEP;
+    more[4] = "9";
+    let other = tarazu(&[&more[..], &["--output", "json", "--shard", "3/3"]].concat());
+    let other = Scratch::new("more.json", &other.stdout);
+    refused(&[paths[0], paths[1], other.path()], "seeds_total differs");
+}
+
+#[test]
+fn recorded_background_counts_by_its_contents() {
+    let rows = |rate: &str| format!("time,a,b\n0,1,2\n5,{rate},4\n10,5,6\n");
+    let file = Scratch::new("load.csv", rows("3").as_bytes());
+    let run = || {
+        let background = format!("recorded={}", file.path());
+        json(&["sim", "--seeds", "1", "--policy", "lustre-rr", "--background", &background])
+    };
+    let before = run();
+    assert_eq!(before, run());
+    std::fs::write(file.path(), rows("4")).expect("the same file");
+    let after = run();
+    assert_eq!(after["scenario"]["background"], before["scenario"]["background"]);
+    assert_ne!(after["fingerprint"]["scenario"], before["fingerprint"]["scenario"]);
+    assert_eq!(after["fingerprint"]["workload"], before["fingerprint"]["workload"]);
+}
+
+#[test]
+fn broken_shares_are_refused() {
+    let good = shares(&SWEEP[..5], 7, "good");
+    let text = std::fs::read_to_string(good[0].path()).expect("a share");
+    let broken = |change: &dyn Fn(&mut Value), word: &str| {
+        let mut value: Value = serde_json::from_str(&text).expect("JSON");
+        change(&mut value);
+        let file = Scratch::new("broken.json", value.to_string().as_bytes());
+        refused(&[file.path()], word);
+    };
+    broken(&|value| value["schema"] = "other".into(), "its schema is not tarazu.sim/1");
+    broken(&|value| value["shard"]["count"] = u64::MAX.into(), "there is no share 1 of 18446744073709551615");
+    broken(&|value| value["shard"]["number"] = 0.into(), "there is no share 0 of 7");
+    broken(&|value| value["shard"] = Value::Null, "its seeds are not those of share 1 of 1 of 7 seeds");
+    broken(&|value| value["seeds"] = vec![2].into(), "its seeds are not those of share 1 of 7");
+    broken(&|value| value["seeds_total"] = u64::MAX.into(), "seeds_total");
+    broken(&|value| value["policies"] = Value::Array(Vec::new()), "it has no policy");
+    broken(
+        &|value| value["policies"][1]["metrics"] = Value::Null,
+        "by_seed of job_io_s of tarazu is missing",
     );
-    let other = Scratch::new("other.json", &other.stdout);
-    refused(&[paths[0], paths[1], other.path()], "scenario differs");
-    let broken = Scratch::new("broken.json", b"{}");
-    refused(&[broken.path()], "its schema is not tarazu.sim/1");
+    let metric = |value: &mut Value, by_seed: Value| {
+        value["policies"][0]["metrics"]["makespan_s"]["by_seed"] = by_seed;
+    };
+    broken(&|value| metric(value, Value::Null), "by_seed of makespan_s of lustre-rr is missing");
+    broken(&|value| metric(value, vec![1, 2].into()), "has 2 values for 1 seeds");
+    broken(&|value| metric(value, vec!["x"].into()), "makespan_s of lustre-rr is no number");
+    broken(&|value| value["policies"][0]["runs"] = Value::Null, "runs of lustre-rr");
+    let remove = |value: &mut Value, key: &str| value.as_object_mut().map(|object| object.remove(key));
+    for key in ["fingerprint", "seeds", "seeds_total", "shard", "policies"] {
+        broken(&|value| assert!(remove(value, key).is_some()), key);
+    }
+    let cut = Scratch::new("cut.json", &text.as_bytes()[..text.len() / 2]);
+    refused(&[cut.path()], "is no JSON");
+}
+
+#[test]
+fn a_changed_system_is_no_longer_calibrated() {
+    let head = |change: &[&str]| {
+        let few = ["sim", "--system", "edison", "--seeds", "1", "--policy", "lustre-rr"];
+        stdout(&[&few[..], change].concat())
+    };
+    assert!(head(&[]).contains("calibrated: 4 run times of recorded runs predicted to"));
+    let changed = head(&["--set", "targets.write_MiBps=100"]);
+    assert!(changed.contains("changed since its calibration: compare policies"), "{changed}");
+    assert!(!changed.contains("of recorded runs predicted"), "{changed}");
 }

@@ -1,8 +1,8 @@
 //! Where a log's bytes come from: a file that is read window by window, or memory.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::unix::fs::FileExt;
+use std::fs::{File, Metadata};
+use std::io::{Error, Read};
+use std::os::unix::fs::{FileExt, FileTypeExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,7 +13,10 @@ const READ_BYTES: usize = 128 << 10;
 
 /// Bytes of an input that cannot be read at any place, such as a pipe, and is therefore held in memory. The
 /// largest known logs have some hundred MiB.
-const PIPE_BYTES_MAX: u64 = 4 << 30;
+const PIPE_BYTES_MAX: u64 = 1 << 30;
+
+/// Where the pipes are found that a shell opened for the program, as in `<(bzcat x.bz2)`.
+const OPEN_PIPES: [&str; 3] = ["/dev/stdin", "/dev/fd", "/proc/self/fd"];
 
 /// A part of the file in memory: most logs fit into it whole.
 #[derive(Debug, Default)]
@@ -34,6 +37,9 @@ pub(crate) enum Source<'a> {
 
 impl Source<'static> {
     pub(crate) fn open(path: &Path) -> Result<Self, Fault> {
+        // Before it is opened: that would wait for a writer of a named pipe, and a device may never end.
+        let about = std::fs::metadata(path).map_err(Fault::Read)?;
+        readable(path, &about).map_err(|why| Fault::Read(Error::other(why)))?;
         let mut file = File::open(path).map_err(Fault::Read)?;
         let about = file.metadata().map_err(Fault::Read)?;
         if about.is_file() {
@@ -46,6 +52,18 @@ impl Source<'static> {
         }
         Ok(Self::Owned(bytes))
     }
+}
+
+/// Whether a file can be a log; else why not, and the remedy.
+fn readable(path: &Path, about: &Metadata) -> Result<(), &'static str> {
+    let is_open_pipe = || about.file_type().is_fifo() && OPEN_PIPES.iter().any(|open| path.starts_with(open));
+    if about.is_file() || is_open_pipe() {
+        return Ok(());
+    }
+    if about.is_dir() {
+        return Err("is a folder; name the logs in it");
+    }
+    Err("is no regular file; save it to a file first")
 }
 
 impl Source<'_> {
@@ -106,4 +124,30 @@ fn part(bytes: &[u8], offset: u64, most: u64) -> &[u8] {
     let start = usize::try_from(offset).unwrap_or(usize::MAX).min(bytes.len());
     let rest = &bytes[start..];
     &rest[..rest.len().min(usize::try_from(most).unwrap_or(usize::MAX))]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::error::Error as _;
+
+    #[test]
+    fn only_files_and_pipes_that_are_open_are_read() {
+        let why = |path: &str| match Source::open(Path::new(path)) {
+            Err(fault) => fault.source().map(ToString::to_string).unwrap_or_default(),
+            Ok(_) => "opened".to_owned(),
+        };
+        assert_eq!(why(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")), "opened");
+        assert_eq!(why(env!("CARGO_MANIFEST_DIR")), "is a folder; name the logs in it");
+        for device in ["/dev/zero", "/dev/null", "/dev/tty"] {
+            if Path::new(device).exists() {
+                assert_eq!(why(device), "is no regular file; save it to a file first", "{device}");
+            }
+        }
+        // As a shell opens it for `<(...)`.
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(writer);
+        let number = std::os::fd::AsRawFd::as_raw_fd(&reader);
+        assert_eq!(why(&format!("/dev/fd/{number}")), "opened");
+    }
 }

@@ -91,17 +91,27 @@ impl PolicyResult {
     }
 
     fn share(&self, part_of: impl Fn(&Outcome) -> (u64, u64)) -> Option<f64> {
-        let sum = |(part, whole): (u64, u64), more: (u64, u64)| (part + more.0, whole + more.1);
+        // In 128 bits, as outcomes may come from a file and be as large as they like.
+        let sum = |(part, whole): (u128, u128), more: (u64, u64)| {
+            (part + u128::from(more.0), whole + u128::from(more.1))
+        };
         let (part, whole) = self.outcomes.iter().map(part_of).fold((0, 0), sum);
         (whole > 0).then(|| part as f64 / whole as f64)
+    }
+
+    /// A count over all seeds; at most `u64::MAX`, as outcomes may come from a file.
+    #[must_use]
+    pub fn sum(&self, of: impl Fn(&Outcome) -> u64) -> u64 {
+        self.outcomes.iter().map(of).fold(0, u64::saturating_add)
     }
 
     /// Files left to the file system, by reason, over all seeds.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        let mut sums = BTreeMap::new();
+        let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
         for (reason, count) in self.outcomes.iter().flat_map(|outcome| &outcome.refusals) {
-            *sums.entry(*reason).or_default() += count;
+            let sum = sums.entry(*reason).or_default();
+            *sum = sum.saturating_add(*count);
         }
         sums
     }
@@ -109,7 +119,7 @@ impl PolicyResult {
 
 /// One share of several: seeds whose place among all leaves `number` over when divided by `count`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "ShardPart")]
 pub struct Shard {
     /// From 1 to `count`.
     pub number: u64,
@@ -117,14 +127,38 @@ pub struct Shard {
     pub count: u64,
 }
 
+/// A share as it stands in a file, not yet known to be possible.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ShardPart {
+    number: u64,
+    count: u64,
+}
+
+impl TryFrom<ShardPart> for Shard {
+    type Error = String;
+
+    fn try_from(ShardPart { number, count }: ShardPart) -> Result<Self, String> {
+        Self::new(number, count).ok_or_else(|| {
+            format!("there is no share {number} of {count}: use 1 to COUNT of at most {SEEDS_MAX}")
+        })
+    }
+}
+
 impl Shard {
     /// Everything.
     pub const WHOLE: Self = Self { number: 1, count: 1 };
 
+    /// Share `number` of `count`; `None` unless `1 <= number <= count <= `[`SEEDS_MAX`].
+    #[must_use]
+    pub fn new(number: u64, count: u64) -> Option<Self> {
+        (1 <= number && number <= count && count <= SEEDS_MAX).then_some(Self { number, count })
+    }
+
     /// The seeds of this share of `1..=seeds`.
     #[must_use]
     pub fn seeds(self, seeds: u64) -> Vec<u64> {
-        (1..=seeds).filter(|seed| (seed - 1) % self.count == self.number - 1).collect()
+        (self.number..=seeds).step_by(self.count.max(1) as usize).collect()
     }
 }
 
@@ -133,10 +167,9 @@ impl std::str::FromStr for Shard {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let parsed = text.split_once('/').and_then(|(number, count)| {
-            let (number, count) = (number.parse().ok()?, count.parse().ok()?);
-            (1 <= number && number <= count && count <= SEEDS_MAX).then_some(Self { number, count })
-        });
+        let parsed = text
+            .split_once('/')
+            .and_then(|(number, count)| Self::new(number.parse().ok()?, count.parse().ok()?));
         parsed.ok_or_else(|| {
             format!("use NUMBER/COUNT with NUMBER from 1 to COUNT, such as 2/16, not {text:?}")
         })
@@ -233,4 +266,35 @@ pub(crate) fn summarise(policies: &[Policy], seeds: Vec<u64>, all: &[Outcome]) -
         }
     };
     Results { policies: policies.iter().enumerate().map(result).collect(), seeds }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shares_are_disjoint_and_whole() {
+        for count in 1..=7 {
+            let share = |number| Shard::new(number, count).expect("a share").seeds(20);
+            let mut all: Vec<u64> = (1..=count).flat_map(share).collect();
+            all.sort_unstable();
+            assert_eq!(all, (1..=20).collect::<Vec<_>>());
+            let twin: Vec<u64> = (1..=20).filter(|seed| (seed - 1) % count == count - 1).collect();
+            assert_eq!(share(count), twin);
+        }
+    }
+
+    #[test]
+    fn a_share_in_a_file_has_the_limits_of_a_typed_one() {
+        let read = |number: u64, count: u64| -> Result<Shard, String> {
+            let text = format!(r#"{{"number": {number}, "count": {count}}}"#);
+            serde_json::from_str(&text).map_err(|error| error.to_string())
+        };
+        assert_eq!(read(2, 3), Ok(Shard { number: 2, count: 3 }));
+        assert_eq!(read(2, 3).ok(), "2/3".parse().ok());
+        for (number, count) in [(0, 3), (4, 3), (1, 0), (1, u64::MAX), (1, SEEDS_MAX + 1)] {
+            assert!(read(number, count).is_err_and(|error| error.contains("no share")), "{number}/{count}");
+            assert!(format!("{number}/{count}").parse::<Shard>().is_err());
+        }
+    }
 }

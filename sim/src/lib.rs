@@ -9,6 +9,7 @@ mod background;
 pub mod calibrate;
 pub mod experiment;
 pub mod faults;
+mod fingerprint;
 pub mod flows;
 pub mod fluid;
 pub mod merge;

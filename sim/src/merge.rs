@@ -1,12 +1,14 @@
 //! Shares of one sweep, each a result file of its own, joined as if they had been one run.
 //!
-//! Everything but seeds and their runs must be the same in all of them: a sweep is one command, one version, one
-//! workload.
+//! Everything but seeds and their runs must be the same in all of them, the fingerprints of system, workload and
+//! scenario included: a sweep is one command and one version.
+
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value};
 use tarazu_core::policy::Refusal;
 
-use crate::experiment::{Results, Shard, summarise};
+use crate::experiment::{Results, SEEDS_MAX, Shard, summarise};
 use crate::outcome::{Metric, Outcome};
 use crate::report::{RunPart, SCHEMA, policy_part};
 use crate::scenario::Policy;
@@ -110,12 +112,32 @@ impl Part {
             }
         };
         let shard: Option<Shard> = serde_json::from_value(shard).map_err(bad("shard"))?;
+        let shard = shard.unwrap_or(Shard::WHOLE);
         let seeds: Vec<u64> = serde_json::from_value(seeds).map_err(bad("seeds"))?;
+        check_head(&head, shard, &seeds).map_err(|what| form(&what))?;
         let policies: Vec<Value> = serde_json::from_value(policies).map_err(bad("policies"))?;
         let outcomes = policies.iter().map(|policy| outcomes(policy, &seeds).map_err(|what| form(&what)));
-        let outcomes = outcomes.collect::<Result<_, _>>()?;
-        Ok(Self { file: file.into(), head, shard: shard.unwrap_or(Shard::WHOLE), seeds, outcomes })
+        let outcomes = outcomes.collect::<Result<Vec<_>, _>>()?;
+        if outcomes.is_empty() {
+            return Err(form("it has no policy"));
+        }
+        Ok(Self { file: file.into(), head, shard, seeds, outcomes })
     }
+}
+
+/// Whether the seeds are those of the share, and the head says what tells one sweep from another.
+fn check_head(head: &Map<String, Value>, shard: Shard, seeds: &[u64]) -> Result<(), String> {
+    if !head.get("fingerprint").is_some_and(Value::is_object) {
+        return Err("fingerprint is missing".into());
+    }
+    let total = head.get("seeds_total").and_then(Value::as_u64);
+    let total = total.filter(|total| (1..=SEEDS_MAX).contains(total));
+    let total = total.ok_or_else(|| format!("seeds_total is no number from 1 to {SEEDS_MAX}"))?;
+    if seeds.is_empty() || seeds != shard.seeds(total) {
+        let Shard { number, count } = shard;
+        return Err(format!("its seeds are not those of share {number} of {count} of {total} seeds"));
+    }
+    Ok(())
 }
 
 /// The runs of one policy.
@@ -127,15 +149,15 @@ fn outcomes(value: &Value, seeds: &[u64]) -> Result<(Policy, Vec<Outcome>), Stri
     if runs.len() != seeds.len() {
         return Err(format!("{name} has {} runs for {} seeds", runs.len(), seeds.len()));
     }
+    let series: Vec<Vec<Option<f64>>> = Metric::ALL
+        .into_iter()
+        .map(|metric| by_seed(value, name, metric, seeds.len()))
+        .collect::<Result<_, _>>()?;
     let mut outcomes = Vec::with_capacity(seeds.len());
     for (place, (run, seed)) in runs.into_iter().zip(seeds).enumerate() {
         let mut values = [None; Metric::ALL.len()];
-        for (metric, slot) in Metric::ALL.into_iter().zip(&mut values) {
-            let found = &value["metrics"][metric.name()]["by_seed"][place];
-            if !found.is_null() && found.as_f64().is_none() {
-                return Err(format!("{} of {name} is no number", metric.name()));
-            }
-            *slot = found.as_f64();
+        for (series, slot) in series.iter().zip(&mut values) {
+            *slot = series[place];
         }
         let reason = |(reason, count): (String, u64)| {
             let known =
@@ -160,6 +182,21 @@ fn outcomes(value: &Value, seeds: &[u64]) -> Result<(Policy, Vec<Outcome>), Stri
         });
     }
     Ok((policy, outcomes))
+}
+
+/// A metric's value for each seed; `None` only where the file says so.
+fn by_seed(policy: &Value, name: &str, metric: Metric, seeds: usize) -> Result<Vec<Option<f64>>, String> {
+    let metric = metric.name();
+    let values = policy["metrics"][metric]["by_seed"].as_array();
+    let values = values.ok_or_else(|| format!("by_seed of {metric} of {name} is missing"))?;
+    if values.len() != seeds {
+        return Err(format!("{metric} of {name} has {} values for {seeds} seeds", values.len()));
+    }
+    let number = |value: &Value| match value {
+        Value::Null => Ok(None),
+        value => value.as_f64().map(Some).ok_or_else(|| format!("{metric} of {name} is no number")),
+    };
+    values.iter().map(number).collect()
 }
 
 /// Joins all shares of a sweep.
@@ -194,8 +231,8 @@ pub fn merge(mut parts: Vec<Part>) -> Result<Merged, MergeError> {
         return Err(MergeError::Twice { file, first, shard: pair[0].shard });
     }
     let count = first.shard.count;
-    let missing: Vec<u64> =
-        (1..=count).filter(|number| parts.iter().all(|part| part.shard.number != *number)).collect();
+    let there: BTreeSet<u64> = parts.iter().map(|part| part.shard.number).collect();
+    let missing: Vec<u64> = (1..=count).filter(|number| !there.contains(number)).collect();
     if !missing.is_empty() {
         return Err(MergeError::Missing { missing, count });
     }

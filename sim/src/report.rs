@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use tarazu_workload::Workload;
 
 use crate::experiment::{PolicyResult, Results, Shard};
+use crate::fingerprint::Fingerprint;
 use crate::outcome::{Metric, Outcome};
 use crate::scenario::{Forecast, Policy, Scenario, Striping, Timing};
 use crate::stats::{CONFIDENCE, Interval};
@@ -20,9 +21,12 @@ pub struct Report {
     schema: &'static str,
     version: &'static str,
     compares: &'static str,
+    fingerprint: Fingerprint,
     system: SystemPart,
     workload: WorkloadPart,
     scenario: ScenarioPart,
+    /// Seeds of the whole sweep.
+    seeds_total: u64,
     /// Where these are the seeds of one share of a sweep, which.
     shard: Option<Shard>,
     seeds: Vec<u64>,
@@ -146,6 +150,8 @@ pub struct Subject<'a> {
     pub system: &'a System,
     /// The scenario.
     pub scenario: &'a Scenario,
+    /// Seeds of the whole sweep, 1 to this.
+    pub seeds_total: u64,
     /// The share of the seeds that was run.
     pub shard: Shard,
 }
@@ -159,6 +165,7 @@ impl Report {
             schema: SCHEMA,
             version: env!("CARGO_PKG_VERSION"),
             compares: compares(scenario),
+            fingerprint: Fingerprint::of(subject.workload, system, scenario),
             system: SystemPart {
                 name: system.name.clone(),
                 description: system.description.clone(),
@@ -182,6 +189,7 @@ impl Report {
                 steer_always: scenario.steer_always,
                 start_jitter_s: scenario.start_jitter_s,
             },
+            seeds_total: subject.seeds_total,
             shard: Some(subject.shard).filter(|shard| *shard != Shard::WHOLE),
             seeds: results.seeds.clone(),
             confidence: CONFIDENCE,
@@ -234,11 +242,11 @@ pub(crate) fn policy_part(result: &PolicyResult) -> PolicyPart {
         runs: result.outcomes.iter().map(RunPart::of).collect(),
         files_steered_share: result.files_steered_share(),
         bytes_steered_share: result.bytes_steered_share(),
-        off_target_bytes: result.outcomes.iter().map(|outcome| outcome.off_target_bytes).sum(),
-        overfilled_bytes: result.outcomes.iter().map(|outcome| outcome.overfilled_bytes).sum(),
+        off_target_bytes: result.sum(|outcome| outcome.off_target_bytes),
+        overfilled_bytes: result.sum(|outcome| outcome.overfilled_bytes),
         refusals: result.refusals(),
-        plans: result.outcomes.iter().map(|outcome| outcome.plans).sum(),
-        reports_refused: result.outcomes.iter().map(|outcome| outcome.reports_refused).sum(),
+        plans: result.sum(|outcome| outcome.plans),
+        reports_refused: result.sum(|outcome| outcome.reports_refused),
     }
 }
 

@@ -129,7 +129,8 @@ impl Striping {
         }
         if !known.is_empty() {
             notes.push(format!(
-                "layouts name the pool {}: only Lustre's own allocators stay inside, all other policies take any target",
+                "layouts name the pool {}: Lustre's own allocators and random stay inside; policies that steer leave such \
+                 files to the file system",
                 known.join(", ")
             ));
         }

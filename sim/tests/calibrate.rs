@@ -4,7 +4,7 @@ use std::io::Write as _;
 use std::path::Path;
 
 use tarazu_sim::System;
-use tarazu_sim::calibrate::{BenchJob, Manner, first_of_each, fit, read_jobs};
+use tarazu_sim::calibrate::{BenchJob, Manner, first_of_each, fit, numbers_set, read_jobs};
 
 /// A job of a small system: 8 ranks on 2 nodes.
 fn job(reads: bool, shared: bool, end_s: u64) -> BenchJob {
@@ -31,6 +31,7 @@ fn free_numbers_are_found_again() {
     let jobs = [job(false, false, 20), job(true, false, 10), job(false, true, 30), job(true, true, 15)];
     let by = first_of_each(&jobs);
     assert_eq!(by, [0, 1, 2]);
+    assert_eq!(numbers_set(&jobs, &by), 3, "no job tells of the time of a request");
     let (free, results) = fit(&system, &jobs, &by, 4, |_| {}).expect("a fit");
     let near = |found: f64, wanted: f64| (found / wanted - 1.0).abs() < 0.03;
     assert!(near(free.write_bps, 102.4 * 1048576.0), "{free:?}");

@@ -101,12 +101,57 @@ fn shared_files_and_crowds_cost_disk_time() {
         outcome(&workload, &with(changes), &scenario()).value(Metric::Makespan).expect("a value")
     };
     assert!((makespan(true, &[]) - 2.0).abs() < 1e-6);
-    // Four nodes to the power of a half.
-    let locks = ["disk.shared_write_exponent=0.5"];
-    assert!((makespan(true, &locks) - 4.0).abs() < 1e-6);
+    // Four nodes at once to the power of a half, but for the first windows, which begin one by one.
+    let locks = ["disk.shared_write_exponent=0.5", "client.window_MiB=1"];
+    assert!((makespan(true, &locks) - 4.0).abs() < 0.05, "{}", makespan(true, &locks));
     assert!((makespan(false, &locks) - 2.0).abs() < 1e-6);
     // Streams 1 to 4 begin with 0, 1, 1.58 and 2 doublings; each costs a tenth.
     let crowd = ["disk.streams_loss=0.1", "client.window_MiB=0"];
     let expected = 0.5 * (4.0 + 0.1 * (0.0 + 1.0 + 3f64.log2() + 2.0));
     assert!((makespan(false, &crowd) - expected).abs() < 1e-6, "{}", makespan(false, &crowd));
+}
+
+#[test]
+fn only_nodes_that_are_there_at_once_and_do_the_same_share_a_file() {
+    // Node 0 writes a file; node 1 reads it long after: neither costs the other anything.
+    let reader = vec![op(100.0, Action::Open { file: FileId(0) }), read(0, 50 * MIB)];
+    let ranks = vec![vec![create(0), write(0, 0, 50 * MIB)], reader];
+    let workload = Workload { jobs: vec![job(ranks)], files: files(1) };
+    let costs = ["disk.shared_write_exponent=0.5", "disk.shared_read_exponent=0.5"];
+    let makespan = |changes: &[&str]| {
+        outcome(&workload, &with(changes), &scenario()).value(Metric::Makespan).expect("a value")
+    };
+    assert!((makespan(&costs) - makespan(&[])).abs() < 1e-9);
+}
+
+#[test]
+fn what_a_cache_writes_back_keeps_its_channel_while_others_read() {
+    // Two nodes write 200 MiB each into their caches for one target; node 0 reads tiny pieces of another file besides.
+    let writes =
+        |file| vec![create(file), write(file, 0, 200 * MIB), op(0.0, Action::Fsync { file: FileId(file) })];
+    let reads: Vec<_> = std::iter::once(op(0.0, Action::Open { file: FileId(2) }))
+        .chain((0..40).map(|_| read(2, 4096)))
+        .collect();
+    let mut workload = Workload {
+        jobs: vec![job_on(1, 0, vec![writes(0), reads]), job_on(2, 1, vec![writes(1)])],
+        files: files(3),
+    };
+    workload.files[2].exists = true;
+    let system = with(&["client.window_MiB=0", "client.dirty_MiB=64"]);
+    let outcome = run(&workload, &system, &scenario(), Policy::LustreRr, 1).expect("a run");
+    // Half of 100 MiB/s each: both end after 4 s, and so does the mean of both jobs.
+    assert!((outcome.value(Metric::JobIo).expect("a value") - 4.0).abs() < 0.05, "{outcome:?}");
+}
+
+#[test]
+fn stripes_longer_than_a_window_are_filled_one_after_the_other() {
+    let mut workload =
+        Workload { jobs: vec![job(vec![vec![create(0), write(0, 0, 400 * MIB)]])], files: files(1) };
+    workload.files[0].logged = Some(tarazu_layout::Layout::plain(2, 100 * MIB));
+    let makespan = |window: &str| {
+        let system = system(&["servers.count=1", "servers.targets_each=2", window]);
+        outcome(&workload, &system, &scenario()).value(Metric::Makespan).expect("a value")
+    };
+    assert!((makespan("client.window_MiB=32") - 4.0).abs() < 1e-6);
+    assert!((makespan("client.window_MiB=0") - 2.0).abs() < 1e-6);
 }

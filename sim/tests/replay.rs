@@ -291,3 +291,58 @@ fn a_target_without_room_gets_no_more_files() {
     let error = run(&workload, &tiny, &scenario(), Policy::LustreRr, 1).expect_err("no room");
     assert!(error.to_string().contains("no target accepts new objects"), "{error}");
 }
+
+#[test]
+fn nobody_opens_a_file_before_it_is_made() {
+    // Rank 1 comes a millisecond after rank 0, whose create takes a second.
+    let late = op(0.001, Action::Create { file: FileId(0) });
+    let workload = Workload {
+        jobs: vec![job(vec![vec![create(0)], vec![late, write(0, 0, 100 * MIB)]])],
+        files: files(1),
+    };
+    let slow = system(&["metadata.creates_per_s=1"]);
+    close(&outcome(&workload, &slow, &scenario()), Metric::Makespan, 2.0);
+}
+
+#[test]
+fn a_component_that_is_placed_when_written_asks_the_metadata_server() {
+    let mut layout = Layout::plain(1, MIB);
+    layout.components[0].extent = Extent { start: 0, end: Some(MIB) };
+    let mut rest = Layout::plain(1, MIB).components.remove(0);
+    rest.extent = Extent { start: MIB, end: None };
+    layout.components.push(rest);
+    let mut workload =
+        Workload { jobs: vec![job(vec![vec![create(0), write(0, MIB, 100 * MIB)]])], files: files(1) };
+    workload.files[0].logged = Some(layout);
+    let slow = system(&["metadata.creates_per_s=2", "metadata.open_ms=250"]);
+    // Twice a round trip and a place in the queue, then a second of bytes.
+    close(&outcome(&workload, &slow, &scenario()), Metric::Makespan, 2.0 * 0.75 + 1.0);
+}
+
+#[test]
+fn writing_again_takes_no_space() {
+    let writes = std::iter::repeat_n(write(0, 0, 100 * MIB), 50);
+    let ops = std::iter::once(create(0)).chain(writes).collect();
+    let workload = Workload { jobs: vec![job(vec![ops])], files: files(1) };
+    let small = system(&["targets.capacity_GiB=1", "targets.filled=0"]);
+    assert_eq!(outcome(&workload, &small, &scenario()).overfilled_bytes, 0);
+}
+
+#[test]
+fn extreme_systems_do_not_panic() {
+    let ranks = (0..1100).map(|rank: u32| {
+        vec![
+            op(0.0, Action::Open { file: FileId(0) }),
+            op(0.0, Action::Read { file: FileId(0), offset: u64::from(rank) * MIB, bytes: MIB }),
+        ]
+    });
+    let mut workload = Workload { jobs: vec![job(ranks.collect())], files: files(1) };
+    workload.files[0].exists = true;
+    let extreme = [
+        "targets.read_MiBps=0.6",
+        "targets.write_MiBps=600",
+        "disk.shared_read_exponent=1.0",
+        "disk.streams_loss=1.0",
+    ];
+    assert!(run(&workload, &system(&extreme), &scenario(), Policy::LustreRr, 1).is_ok());
+}

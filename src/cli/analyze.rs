@@ -6,7 +6,8 @@
 mod json;
 mod text;
 
-use std::fs;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -119,13 +120,17 @@ fn judge(paths: &[PathBuf], thresholds: Thresholds) -> Report {
 
 fn read_thresholds(path: &Path) -> anyhow::Result<Thresholds> {
     let name = path.display();
-    let bytes = fs::metadata(path).with_context(|| format!("cannot read the thresholds {name}"))?.len();
+    let cannot = || format!("cannot read the thresholds {name}");
+    // The size in the directory says nothing of a device or a pipe.
+    let mut bytes = Vec::new();
+    let file = File::open(path).with_context(cannot)?;
+    file.take(THRESHOLDS_BYTES_MAX + 1).read_to_end(&mut bytes).with_context(cannot)?;
     anyhow::ensure!(
-        bytes <= THRESHOLDS_BYTES_MAX,
-        "the thresholds {name} have {bytes} bytes, and more than {THRESHOLDS_BYTES_MAX} are refused; is it \
-        the right file?"
+        bytes.len() as u64 <= THRESHOLDS_BYTES_MAX,
+        "the thresholds {name} have more than {THRESHOLDS_BYTES_MAX} bytes, and are refused; is it the right \
+         file?"
     );
-    let text = fs::read_to_string(path).with_context(|| format!("cannot read the thresholds {name}"))?;
+    let text = String::from_utf8(bytes).with_context(cannot)?;
     Thresholds::from_toml(&text).with_context(|| format!("thresholds {name}"))
 }
 

@@ -1,6 +1,7 @@
 //! `tarazu sim calibrate`: recorded benchmark jobs of a site set the free numbers of its system, others are predicted,
 //! and the errors are shown.
 
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -12,13 +13,16 @@ use flate2::read::GzDecoder;
 use serde_json::json;
 use tarazu_sim::System;
 use tarazu_sim::calibrate::{
-    BenchJob, Fitted, Free, Loads, Manner, first_of_each, fit, rank_correlation, read_jobs,
+    BenchJob, Fitted, Free, Loads, Manner, first_of_each, fit, numbers_set, rank_correlation, read_jobs,
 };
 
 use super::output::{Output, note};
 use super::words::whole_u32;
 
 const MIB: f64 = 1024.0 * 1024.0;
+
+/// Rank correlation from which one may say that the simulator knows where the bytes of a job go.
+const CORRELATED: f64 = 0.9;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct CalibrateArgs {
@@ -59,7 +63,13 @@ enum Form {
 struct Found<'a> {
     system: &'a System,
     free: Free,
+    /// How many of the free numbers jobs have set.
+    numbers_set: usize,
     results: Vec<Fitted>,
+    /// Most that all targets did together, as their mean, bytes/s: writing, then reading, where recorded loads are there.
+    best_bps: [Option<f64>; 2],
+    /// Numbers of the jobs whose time the recorded loads do not cover.
+    uncovered: Vec<usize>,
     /// For each job, where recorded loads are there: the correlation over targets.
     correlations: Vec<Option<f64>>,
     /// The same over all targets of all predicted jobs at once.
@@ -82,7 +92,7 @@ pub(crate) fn run(args: &CalibrateArgs) -> Result<ExitCode> {
         bar.tick();
     })?;
     bar.finish_and_clear();
-    let found = compare(args, &system, free, results)?;
+    let found = compare(args, &system, (free, numbers_set(&jobs, &by)), results)?;
     match args.output {
         Form::Text => Output::print(&text(&found, &name)?)?,
         Form::Json => Output::print(&format!("{:#}\n", json(&found, &name)))?,
@@ -107,13 +117,17 @@ fn chosen(numbers: &[usize], jobs: &[BenchJob]) -> Result<Vec<usize>> {
             bail!("there is no job {number}; the jobs are numbered 1 to {} by their start", jobs.len());
         }
     }
-    Ok(numbers.iter().map(|number| number - 1).collect())
+    let mut places: Vec<usize> = numbers.iter().map(|number| number - 1).collect();
+    // A job that is named twice counts once.
+    places.sort_unstable();
+    places.dedup();
+    Ok(places)
 }
 
 fn compare<'a>(
     args: &CalibrateArgs,
     system: &'a System,
-    free: Free,
+    (free, numbers_set): (Free, usize),
     results: Vec<Fitted>,
 ) -> Result<Found<'a>> {
     let loads = |path: &Option<PathBuf>| -> Result<Option<Loads>> {
@@ -130,13 +144,18 @@ fn compare<'a>(
     }
     let mut correlations = Vec::with_capacity(results.len());
     let (mut simulated, mut recorded) = (Vec::new(), Vec::new());
-    for result in &results {
+    let mut uncovered = Vec::new();
+    for (number, result) in results.iter().enumerate() {
         let side = if result.job.reads { &read } else { &written };
         let Some(loads) = side else {
             correlations.push(None);
             continue;
         };
-        let bytes = loads.bytes_between(result.job.start_s as f64, result.job.end_s as f64);
+        let Some(bytes) = loads.bytes_between(result.job.start_s as f64, result.job.end_s as f64) else {
+            uncovered.push(number + 1);
+            correlations.push(None);
+            continue;
+        };
         correlations.push(rank_correlation(&result.target_bytes, &bytes));
         if !result.is_fit {
             simulated.extend_from_slice(&result.target_bytes);
@@ -144,7 +163,8 @@ fn compare<'a>(
         }
     }
     let pooled = rank_correlation(&simulated, &recorded);
-    Ok(Found { system, free, results, correlations, pooled })
+    let best_bps = [&written, &read].map(|loads| loads.as_ref().and_then(Loads::best_mean_bps));
+    Ok(Found { system, free, numbers_set, results, best_bps, uncovered, correlations, pooled })
 }
 
 impl Found<'_> {
@@ -154,6 +174,15 @@ impl Found<'_> {
         let mut errors: Vec<f64> = predicted.map(|result| 100.0 * result.error().abs()).collect();
         errors.sort_by(f64::total_cmp);
         errors
+    }
+
+    /// Lowest and highest correlation within single jobs.
+    fn within_jobs(&self) -> Option<(f64, f64)> {
+        let found = self.correlations.iter().flatten().copied();
+        found.fold(None, |ends, one| {
+            let (low, high) = ends.unwrap_or((one, one));
+            Some((one.min(low), one.max(high)))
+        })
     }
 
     /// Rate of file per process over that of an aggregated shared file, recorded and simulated, for reads or writes.
@@ -170,9 +199,24 @@ impl Found<'_> {
     }
 }
 
+/// The middle one of rising values, the mean of the two in the middle where their number is even.
+fn median(rising: &[f64]) -> Option<f64> {
+    let upper = rising.get(rising.len() / 2)?;
+    match rising.len() % 2 {
+        0 => Some(f64::midpoint(rising[rising.len() / 2 - 1], *upper)),
+        _ => Some(*upper),
+    }
+}
+
 fn text(found: &Found<'_>, source: &str) -> Result<String> {
-    use std::fmt::Write as _;
-    let mut out = String::new();
+    let mut out = format!("{}: {}\n\n{}\n\n", found.system.name, found.system.description, table(found));
+    say_errors(found, &mut out)?;
+    say_file(found, source, &mut out)?;
+    Ok(out)
+}
+
+/// A row for each job.
+fn table(found: &Found<'_>) -> Table {
     let mut table = Table::new();
     table.load_style(presets::NOTHING);
     table.set_header([
@@ -204,14 +248,41 @@ fn text(found: &Found<'_>, source: &str) -> Result<String> {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    writeln!(out, "{}: {}\n\n{table}\n", found.system.name, found.system.description)?;
+    table
+}
+
+/// What the errors are worth.
+fn say_errors(found: &Found<'_>, out: &mut String) -> std::fmt::Result {
     let errors = found.errors_pct();
-    let (median, largest) = (errors.get(errors.len() / 2).copied(), errors.last().copied());
     let within = errors.iter().filter(|error| **error <= 30.0).count();
     writeln!(out, "predicted   {within} of {} run times within 30 %", errors.len())?;
+    let fitted = found.results.len() - errors.len();
+    let jobs = if fitted == 1 { "job" } else { "jobs" };
+    let worth = match fitted <= found.numbers_set {
+        true => "near zero by construction and say nothing",
+        false => "small by construction and no predictions",
+    };
+    writeln!(
+        out,
+        "fitted      {} numbers by {fitted} {jobs}: the errors of these are {worth}",
+        found.numbers_set
+    )?;
     if let Some(pooled) = found.pooled {
-        writeln!(out, "            bytes of targets over all predicted jobs: rank correlation {pooled:.2}")?;
+        writeln!(out, "targets     bytes over all predicted jobs: rank correlation {pooled:.2}")?;
     }
+    if let Some((low, high)) = found.within_jobs() {
+        writeln!(
+            out,
+            "            within single jobs the rank correlation is between {low:.2} and {high:.2}"
+        )?;
+        if low < CORRELATED {
+            writeln!(out, "            so which targets of a job get more bytes is not predicted")?;
+        }
+    }
+    for number in &found.uncovered {
+        writeln!(out, "            job {number} is left out: the recorded loads do not cover its time")?;
+    }
+    say_bandwidths(found, out)?;
     for (reads, what) in [(false, "writing"), (true, "reading")] {
         if let Some((recorded, simulated)) = found.gap(reads) {
             writeln!(
@@ -221,6 +292,26 @@ fn text(found: &Found<'_>, source: &str) -> Result<String> {
             )?;
         }
     }
+    Ok(())
+}
+
+/// Fitted bandwidths that no target was ever seen to have.
+fn say_bandwidths(found: &Found<'_>, out: &mut String) -> std::fmt::Result {
+    let fitted = [("write", found.free.write_bps), ("read", found.free.read_bps)];
+    for ((what, fitted_bps), best_bps) in fitted.into_iter().zip(found.best_bps) {
+        let Some(best_bps) = best_bps.filter(|best_bps| fitted_bps > *best_bps) else { continue };
+        let (fitted, best) = (fitted_bps / MIB, best_bps / MIB);
+        writeln!(
+            out,
+            "bandwidth   {what}_MiBps of {fitted:.0} is above the best recorded row ({best:.0} a target):"
+        )?;
+        writeln!(out, "            it makes up for gaps of the replay and is no measured speed")?;
+    }
+    Ok(())
+}
+
+/// What belongs into the system's file.
+fn say_file(found: &Found<'_>, source: &str, out: &mut String) -> std::fmt::Result {
     let free = &found.free;
     writeln!(out, "\nFor the system's file:\n")?;
     writeln!(
@@ -235,7 +326,9 @@ fn text(found: &Found<'_>, source: &str) -> Result<String> {
         "[disk]\nshared_write_exponent = {0:.3}\nshared_read_exponent = {0:.3}\n",
         free.shared_exponent
     )?;
-    let fitted = found.results.iter().filter(|result| result.is_fit).count();
+    let errors = found.errors_pct();
+    let (median, largest) = (median(&errors), errors.last().copied());
+    let fitted = found.results.len() - errors.len();
     writeln!(
         out,
         "[calibration]\nsource = {:?}\nruns_fitted = {fitted}\nruns_predicted = {}",
@@ -243,8 +336,7 @@ fn text(found: &Found<'_>, source: &str) -> Result<String> {
         errors.len()
     )?;
     let percent = |value: Option<f64>| value.map_or(0.0, |value| (value * 10.0).round() / 10.0);
-    writeln!(out, "median_error_pct = {:.1}\nlargest_error_pct = {:.1}", percent(median), percent(largest))?;
-    Ok(out)
+    writeln!(out, "median_error_pct = {:.1}\nlargest_error_pct = {:.1}", percent(median), percent(largest))
 }
 
 fn json(found: &Found<'_>, source: &str) -> serde_json::Value {
@@ -271,7 +363,44 @@ fn json(found: &Found<'_>, source: &str) -> serde_json::Value {
             "shared_exponent": free.shared_exponent,
             "request_s": free.request_s,
         },
+        "numbers_set": found.numbers_set,
+        "median_error_pct": median(&found.errors_pct()),
         "jobs": jobs.collect::<Vec<_>>(),
         "rank_correlation": found.pooled,
+        "rank_correlation_within_jobs": found.within_jobs(),
+        "jobs_without_loads": found.uncovered,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_of_an_even_number_is_between_the_middle_two() {
+        let even = median(&[0.6, 7.5, 16.8, 41.2]).expect("four values");
+        assert!((even - 12.15).abs() < 1e-9, "{even}");
+        assert_eq!(median(&[0.6, 7.5, 41.2]), Some(7.5));
+        assert_eq!((median(&[3.0]), median(&[])), (Some(3.0), None));
+    }
+
+    #[test]
+    fn a_job_named_twice_counts_once() {
+        let job = BenchJob {
+            label: String::new(),
+            program: "ior".into(),
+            start_s: 0,
+            end_s: 9,
+            ranks: 1,
+            reads: false,
+            bytes: 1,
+            requests: 1,
+            shared: false,
+            busy_s: 9.0,
+        };
+        let jobs = [job.clone(), job];
+        assert_eq!(chosen(&[1, 1], &jobs).expect("there is a first job"), [0]);
+        assert_eq!(chosen(&[2, 1, 2], &jobs).expect("both are there"), [0, 1]);
+        assert!(chosen(&[3], &jobs).is_err());
+    }
 }

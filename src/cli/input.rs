@@ -10,7 +10,8 @@ use tarazu_workload::bench_output::{self, BenchOutputError};
 use tarazu_workload::generate::{SameNames, combine};
 use tarazu_workload::{Workload, csv_format, recorder};
 
-use super::logs::{Condition, LogArgs, Tolerance};
+use super::logs::{Condition, Held, LogArgs, Tolerance};
+use super::output::message;
 
 /// Bytes at a file's beginning that tell what it is: header and comments of a workload file fit in.
 const HEAD_BYTES: u64 = 8192;
@@ -21,7 +22,7 @@ const DARSHAN_MAGIC: u64 = 6_567_223;
 /// Folders below a named one that are searched for logs: year/month/day below a site's log folder, and some.
 const FOLDER_DEPTH_MAX: usize = 8;
 
-/// Logs of one command: a machine's month. Each costs memory until it is read.
+/// Logs of one command: a machine's month. This bounds their names; what is read of them has limits of its own.
 const LOGS_MAX: usize = 1 << 20;
 
 /// What a named trace is.
@@ -64,14 +65,14 @@ impl Joined {
 pub(crate) fn read(traces: &[Trace], select: &LogArgs, tolerance: Tolerance, seed: u64) -> Result<Joined> {
     let mut joined = Joined::default();
     let paths: Vec<PathBuf> = traces.iter().filter_map(Trace::as_log).cloned().collect();
-    let mut logs = Vec::with_capacity(paths.len());
+    let mut held = Held::default();
     joined.condition = tolerance.open_each(&paths, |log| {
-        logs.push(log);
+        held.add(log)?;
         Ok(true)
     })?;
-    ensure!(!logs.is_empty() || paths.is_empty(), "no log could be used");
-    if !logs.is_empty() {
-        let converted = select.convert(&logs)?;
+    ensure!(!held.logs.is_empty() || paths.is_empty(), "no log could be used");
+    if !held.logs.is_empty() {
+        let converted = select.convert(&held.logs)?;
         joined.left_out_bytes = Some(converted.left_out_bytes);
         joined.notes.extend(converted.notes);
         joined.parts.push(converted.workload);
@@ -88,7 +89,7 @@ pub(crate) fn read(traces: &[Trace], select: &LogArgs, tolerance: Tolerance, see
                 joined.parts.push(read.workload);
             }
             Trace::Benchmark(path) => {
-                for translated in bench_output::read(path)?.params(None)? {
+                for translated in bench_output::read(path)?.params(select.placement())? {
                     joined.parts.push(translated.workload(seed).with_context(|| path.display().to_string())?);
                     let name = path.display();
                     joined.notes.extend(translated.notes.iter().map(|note| format!("{name}: {note}")));
@@ -129,8 +130,8 @@ impl Trace {
         Ok(traces)
     }
 
-    /// What a file is, by its content; by its extension where that says nothing, so that the reader of that
-    /// format says what is wrong.
+    /// What a file is, by its content. Its extension counts where that says nothing at all, so that the reader of
+    /// that format says what is wrong.
     fn of_file(path: &Path) -> Result<Self> {
         let name = path.display();
         let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
@@ -139,13 +140,16 @@ impl Trace {
         if let Some(trace) = of_content(&head, path) {
             return Ok(trace);
         }
-        match path.extension().and_then(|extension| extension.to_str()) {
-            Some("csv") => return Ok(Self::Csv(path.to_path_buf())),
-            Some("darshan") => return Ok(Self::Darshan(path.to_path_buf())),
-            _ => {}
+        let is =
+            |extension: &str| path.extension().is_some_and(|found| found.eq_ignore_ascii_case(extension));
+        if is("darshan") {
+            return Ok(Self::Darshan(path.to_path_buf()));
         }
-        match bench_output::read(path) {
-            Err(error @ BenchOutputError::Unknown { .. }) => bail!(
+        let Err(error) = bench_output::read(path) else { return Ok(Self::Benchmark(path.to_path_buf())) };
+        let is_open = error.is_unrecognised() || matches!(error, BenchOutputError::TooLarge { .. });
+        match error {
+            _ if is_open && is("csv") => Ok(Self::Csv(path.to_path_buf())),
+            BenchOutputError::Unknown { .. } => bail!(
                 "{error}; nor is it a Darshan 3.x log (*.darshan), a workload file (*.csv, docs/workload-csv.md) or a \
                  folder of a Recorder trace"
             ),
@@ -172,7 +176,7 @@ fn is_folder(path: &Path) -> Result<bool> {
     let name = path.display();
     let about = match std::fs::metadata(path) {
         Ok(about) => about,
-        Err(error) if error.kind() == ErrorKind::NotFound => bail!(not_found(path)),
+        Err(error) if error.kind() == ErrorKind::NotFound => bail!("there is no file {name}"),
         Err(error) => return Err(error).with_context(|| format!("cannot open {name}")),
     };
     // A pipe could be read once only, and a device might never end.
@@ -186,7 +190,8 @@ fn is_recorder(folder: &Path) -> Result<bool> {
     Ok(signs.iter().any(|sign| folder.join(sign).is_file()))
 }
 
-/// All `*.darshan` files below a folder, by name.
+/// All `*.darshan` files below a folder, by name. A folder that could not be searched stands for its logs: the reader
+/// says what is wrong with it, and counts it as a log that was not used.
 fn logs_below(folder: &Path) -> Result<Vec<PathBuf>> {
     let mut logs = Vec::new();
     collect(folder, 0, &mut logs)?;
@@ -197,33 +202,42 @@ fn logs_below(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn collect(folder: &Path, depth: usize, logs: &mut Vec<PathBuf>) -> Result<()> {
     let name = folder.display();
-    ensure!(
-        depth <= FOLDER_DEPTH_MAX,
-        "{name} lies more than {FOLDER_DEPTH_MAX} folders deep; name a folder further down"
-    );
-    for entry in std::fs::read_dir(folder).with_context(|| format!("cannot list the folder {name}"))? {
-        let entry = entry.with_context(|| format!("cannot list the folder {name}"))?;
-        let kind = entry.file_type().with_context(|| format!("cannot look at {}", entry.path().display()))?;
-        let path = entry.path();
+    if depth > FOLDER_DEPTH_MAX {
+        message(format_args!(
+            "{name}: not searched, because it lies more than {FOLDER_DEPTH_MAX} folders deep; name a folder further down"
+        ));
+        return keep(folder.to_path_buf(), logs);
+    }
+    // The reader meets the same error when it opens the folder.
+    let Ok(entries) = std::fs::read_dir(folder) else { return keep(folder.to_path_buf(), logs) };
+    for entry in entries {
+        let found = entry.and_then(|entry| Ok((entry.path(), entry.file_type()?)));
+        let (path, kind) = match found {
+            Ok(found) => found,
+            Err(error) => {
+                message(format_args!("{name}: cannot be listed to its end: {error}"));
+                return keep(folder.to_path_buf(), logs);
+            }
+        };
         // Symbolic links to folders could go round in a circle.
         if kind.is_dir() {
             collect(&path, depth + 1, logs)?;
         } else if path.extension().is_some_and(|extension| extension == "darshan") {
-            logs.push(path);
-            ensure!(logs.len() <= LOGS_MAX, "more than {LOGS_MAX} logs at once; name fewer folders");
+            // What cannot be looked at is left to the reader, which says why.
+            if std::fs::metadata(&path).is_ok_and(|about| !about.is_file()) {
+                message(format_args!("{}: left out, because it is no regular file", path.display()));
+                continue;
+            }
+            keep(path, logs)?;
         }
     }
     Ok(())
 }
 
-fn not_found(path: &Path) -> String {
-    let name = path.display();
-    let is_word = path.extension().is_none() && path.components().count() == 1;
-    if is_word {
-        let known = "the one tool of `tarazu sim` is `flows`, everything else is the name of a trace";
-        return format!("there is no file {name}; {known}");
-    }
-    format!("there is no file {name}")
+fn keep(path: PathBuf, logs: &mut Vec<PathBuf>) -> Result<()> {
+    logs.push(path);
+    ensure!(logs.len() <= LOGS_MAX, "more than {LOGS_MAX} logs at once; name fewer folders");
+    Ok(())
 }
 
 fn of_content(head: &[u8], path: &Path) -> Option<Trace> {
@@ -274,10 +288,56 @@ mod tests {
     }
 
     #[test]
-    fn only_a_bare_word_may_have_been_meant_as_a_tool() {
-        assert!(not_found(Path::new("flow")).contains("`flows`"));
-        for path in ["flow.csv", "runs/flow", "./flow"] {
-            assert!(!not_found(Path::new(path)).contains("flows"), "{path}");
+    #[expect(clippy::print_stderr, reason = "a test that is left out says so")]
+    fn what_io500_puts_beside_its_outputs_is_refused_by_name() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../shared/traces/io500");
+        let Ok(runs) = std::fs::read_dir(&folder) else {
+            eprintln!("SKIPPED: ../shared/traces/io500 is absent");
+            return;
+        };
+        let mut refused = 0;
+        for run in runs.flatten().filter(|run| run.path().is_dir()) {
+            for file in std::fs::read_dir(run.path()).unwrap().flatten() {
+                let path = file.path();
+                if path.extension().is_none_or(|extension| extension != "csv") {
+                    continue;
+                }
+                let error = Trace::of_file(&path).unwrap_err().to_string();
+                let wanted =
+                    if path.ends_with("find.csv") { "find phase" } else { "name the .txt of the same name" };
+                assert!(error.contains(wanted), "{error}");
+                refused += 1;
+            }
         }
+        assert!(refused >= 36, "{refused}");
+    }
+
+    #[test]
+    fn extensions_count_where_the_content_says_nothing() {
+        let folder = std::env::temp_dir().join(format!("tarazu-input-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let file = |name: &str, text: &str| {
+            let path = folder.join(name);
+            std::fs::write(&path, text).unwrap();
+            Trace::of_file(&path)
+        };
+        let kind = |trace: Result<Trace>| match trace.unwrap() {
+            Trace::Csv(_) => "csv",
+            Trace::Darshan(_) => "log",
+            Trace::Recorder(_) => "recorder",
+            Trace::Benchmark(_) => "benchmark",
+        };
+        assert_eq!(kind(file("odd.csv", "a,b\n1,2\n")), "csv");
+        assert_eq!(kind(file("empty.csv", "")), "csv");
+        assert_eq!(kind(file("empty.darshan", "")), "log");
+        assert_eq!(kind(file("ior.csv", "IOR-4.1.0: MPI Coordinated Test of Parallel I/O\n")), "benchmark");
+        assert!(
+            file("ranks.csv", "access,rank,runtime\nwrite,0,1\n")
+                .unwrap_err()
+                .to_string()
+                .contains("name the .txt")
+        );
+        assert!(file("odd.txt", "a,b\n").unwrap_err().to_string().contains("nor is it a Darshan"));
+        std::fs::remove_dir_all(&folder).unwrap();
     }
 }

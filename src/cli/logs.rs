@@ -4,18 +4,53 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use tarazu_darshan::{DarshanError, Log};
 use tarazu_layout::Bytes;
+use tarazu_workload::bench_output::Placement;
 use tarazu_workload::darshan::{ConvertOptions, Converted, Mounts, RANKS_PER_NODE, to_workload};
-use tarazu_workload::{Action, Workload, recorder};
+use tarazu_workload::{Action, Workload, limits, recorder};
 
 use super::output::message;
 use super::words::{counted, whole_u32};
 
-/// Logs that are read side by side, so that going through thousands needs the memory of these only.
+/// Logs that are read side by side: what looks at one log after the other needs the memory of these only.
 pub(crate) const LOGS_AT_ONCE: usize = 32;
+
+/// Inflated bytes of the logs that are converted together, which are all in memory until the last is read: their files
+/// are shared by name. Ten thousand usual logs have less, and a larger machine than a workstation has more memory.
+const HELD_BYTES_MAX: u64 = 8 << 30;
+
+/// Logs that are kept in memory together.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) logs: Vec<Log>,
+    bytes: u64,
+}
+
+impl Held {
+    /// Keeps one more.
+    pub(crate) fn add(&mut self, log: Log) -> Result<()> {
+        self.add_within(log, HELD_BYTES_MAX)
+    }
+
+    fn add_within(&mut self, log: Log, limit: u64) -> Result<()> {
+        let inflated = log.inflated.iter().map(|region| region.bytes).fold(0, u64::saturating_add);
+        self.bytes = self.bytes.saturating_add(inflated);
+        ensure!(
+            self.bytes <= limit,
+            "{}: with this log, number {}, the inflated logs have {}, and {} are read at once: name fewer logs, or make a \
+             day of them with `tarazu trace compose`, which converts one after the other",
+            log.file,
+            self.logs.len() + 1,
+            Bytes(self.bytes),
+            Bytes(limit)
+        );
+        self.logs.push(log);
+        Ok(())
+    }
+}
 
 /// Exit code where something was broken and the rest was used.
 pub(crate) const EXIT_TOLERATED: u8 = 4;
@@ -134,7 +169,11 @@ pub(crate) struct LogArgs {
     #[arg(long, value_name = "FOLDER", conflicts_with = "mounts")]
     under: Vec<String>,
 
-    /// Ranks on a node where the log has no host names
+    /// Compute nodes of a run whose output does not say how many ranks it had (HACC-IO), with --ranks-per-node
+    #[arg(long, value_name = "N", value_parser = |text: &str| whole_u32(text, 1, limits::NODES_MAX))]
+    nodes: Option<u32>,
+
+    /// Ranks on a node where the trace does not say
     #[arg(
         long,
         value_name = "N",
@@ -168,6 +207,11 @@ impl LogArgs {
         Ok(to_workload(&logs.iter().collect::<Vec<_>>(), &options)?)
     }
 
+    /// Where the ranks ran, for outputs of benchmarks that do not say.
+    pub(crate) fn placement(&self) -> Option<Placement> {
+        self.nodes.map(|nodes| Placement { nodes, ranks_per_node: self.ranks_per_node })
+    }
+
     /// The same options for a Recorder trace, which names no mounts.
     pub(crate) fn for_recorder(&self, job: u64) -> recorder::ReadOptions {
         let keep = match self.mounts {
@@ -198,5 +242,26 @@ pub(crate) fn ensure_something_left(workload: &Workload, left_out_bytes: Option<
              --mounts all or --under FOLDER",
             Bytes(bytes)
         ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logs_are_held_up_to_a_limit() {
+        let bytes = include_bytes!("../../traces/darshan/ckpt-fpp-n16-lustre.darshan");
+        let log = || Log::from_bytes("one.darshan", bytes).unwrap();
+        let each: u64 = log().inflated.iter().map(|region| region.bytes).sum();
+        assert!(each > bytes.len() as u64);
+        let mut held = Held::default();
+        for _ in 0..2 {
+            held.add_within(log(), 3 * each - 1).unwrap();
+        }
+        let error = held.add_within(log(), 3 * each - 1).unwrap_err().to_string();
+        assert!(error.contains("one.darshan") && error.contains("number 3"), "{error}");
+        assert!(error.contains("fewer logs") && error.contains("trace compose"), "{error}");
+        assert_eq!(held.logs.len(), 2);
     }
 }

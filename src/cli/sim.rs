@@ -34,7 +34,7 @@ pub(crate) struct ReplayArgs {
     #[command(flatten)]
     select: LogArgs,
 
-    /// Add a generated workload, such as ior:nodes=16,ranks=8,block=64MiB (repeatable; see --list-generators)
+    /// Add a generated workload, such as ior:nodes=16,ranks_per_node=8,block=64MiB (repeatable; see --list-generators)
     #[arg(long, value_name = "SPEC")]
     generate: Vec<String>,
 
@@ -231,6 +231,7 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         workload: &input.workload,
         system: &system,
         scenario: &scenario,
+        seeds_total: args.seeds,
         shard: args.shard,
     };
     if let Some(path) = &args.html {

@@ -57,7 +57,7 @@ enum Output {
 #[derive(Debug, clap::Args)]
 struct ConvertArgs {
     /// Darshan 3.x logs or folders of them, each log a job at its time relative to the earliest; Recorder traces;
-    /// outputs of IOR, mdtest and HACC-IO; workload files
+    /// outputs of IOR, mdtest and HACC-IO (which needs --nodes); workload files
     #[arg(required = true, value_name = "TRACE")]
     traces: Vec<PathBuf>,
     #[command(flatten)]

@@ -29,8 +29,8 @@ pub(crate) struct Page<'a> {
     pub(crate) facts: &'a [(String, String)],
     /// What a reader must know to read the results rightly.
     pub(crate) notes: &'a [String],
-    /// How the system was calibrated against recorded runs; `None` where it was not.
-    pub(crate) calibration: Option<&'a str>,
+    /// How far the seconds of the system may be believed.
+    pub(crate) calibration: &'a str,
     /// The command that makes the same results.
     pub(crate) command: &'a str,
 }
@@ -72,16 +72,14 @@ impl Page<'_> {
     }
 
     fn calibration(&self, out: &mut String) {
-        let _ = match self.calibration {
-            Some(words) => {
-                writeln!(out, "<p class=\"badge\"><b>Calibrated.</b> {}</p>", Text(words))
-            }
-            None => writeln!(
-                out,
-                "<p class=\"badge no\"><b>Not calibrated.</b> This system has not been calibrated against recorded \
-                 runs: compare the policies with each other, and do not expect the times of a real machine.</p>"
-            ),
+        let found = self.subject.system.calibration.as_ref();
+        let (class, verdict) = match found.map(|found| found.changed_since) {
+            Some(false) => ("badge", "Calibrated."),
+            Some(true) => ("badge no", "Changed."),
+            None => ("badge no", "Not calibrated."),
         };
+        let words = Text(self.calibration);
+        let _ = writeln!(out, "<p class=\"{class}\"><b>{verdict}</b> This system is {words}.</p>");
     }
 
     /// All pictures of the first seed.
@@ -121,11 +119,7 @@ impl Page<'_> {
     fn reproduce(&self, out: &mut String) {
         out.push_str("<section>\n<h2>How to reproduce</h2>\n");
         let version = env!("CARGO_PKG_VERSION");
-        let seeds = match self.results.seeds.as_slice() {
-            [first, .., last] => format!("seeds {first} to {last}"),
-            [only] => format!("seed {only}"),
-            [] => "no seed".into(),
-        };
+        let seeds = seeds(&self.results.seeds);
         let _ = writeln!(
             out,
             "<p>With tarazu {version}, {seeds}; the same command gives the same numbers, on any number of threads:</p>\n\
@@ -147,6 +141,19 @@ impl Page<'_> {
     }
 }
 
+/// Which seeds were run, in words; those of a share are as far apart as there are shares.
+fn seeds(seeds: &[u64]) -> String {
+    match seeds {
+        [] => "no seed".into(),
+        [only] => format!("seed {only}"),
+        [first, second, .., last] if second - first > 1 => {
+            format!("seeds {first}, {second} and so on to {last}, {} apart", second - first)
+        }
+        [first, second] if second - first > 1 => format!("seeds {first} and {second}"),
+        [first, .., last] => format!("seeds {first} to {last}"),
+    }
+}
+
 /// All series with the same bins, at most so many.
 fn aligned(all: &[(&str, &Series)], bins: usize) -> Vec<Series> {
     let coarse: Vec<Series> = all.iter().map(|(_, series)| (*series).clone().coarsened(bins)).collect();
@@ -159,4 +166,24 @@ fn aligned(all: &[(&str, &Series)], bins: usize) -> Vec<Series> {
         series
     };
     coarse.into_iter().map(to_bin).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seeds_are_named_as_they_ran() {
+        let cases: [(&[u64], &str); 6] = [
+            (&[], "no seed"),
+            (&[3], "seed 3"),
+            (&[1, 2, 3, 4], "seeds 1 to 4"),
+            (&[1, 2], "seeds 1 to 2"),
+            (&[2, 6], "seeds 2 and 6"),
+            (&[1, 3, 5, 7], "seeds 1, 3 and so on to 7, 2 apart"),
+        ];
+        for (ran, words) in cases {
+            assert_eq!(seeds(ran), words);
+        }
+    }
 }

@@ -13,6 +13,7 @@ pub mod generate;
 pub mod limits;
 mod model;
 pub mod recorder;
+mod regular;
 mod text;
 
 pub use model::{

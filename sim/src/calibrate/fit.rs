@@ -106,6 +106,14 @@ pub fn first_of_each(jobs: &[BenchJob]) -> Vec<usize> {
     places
 }
 
+/// How many of the free numbers the jobs at the places `by` set. With no more jobs than this their errors are zero by
+/// construction, and say nothing of how well anything is predicted.
+#[must_use]
+pub fn numbers_set(jobs: &[BenchJob], by: &[usize]) -> usize {
+    let is_told = |knob: &&Knob| by.iter().any(|place| knob.is_told_by(&jobs[*place]));
+    Knob::ALL.iter().filter(is_told).count()
+}
+
 /// Sets the free numbers by the jobs at the places `by`, and replays all jobs with them.
 ///
 /// A number that none of those jobs tells anything about stays as the system has it.
@@ -201,7 +209,7 @@ impl Bench<'_> {
     /// Run time in seconds, and bytes on each target.
     fn replay(&self, job: &BenchJob, free: &Free) -> Result<(f64, Vec<f64>), CalibrateError> {
         let failed = |source| CalibrateError::Replay { job: job.label.clone(), source };
-        let system = with(self.system, free);
+        let system = with(self.system, free)?;
         let targets = system.topology.targets().len() as u32;
         let (workload, part) = job.workload(self.ranks_per_node, targets, system.default_stripe_size);
         let scenario = Scenario { start_jitter_s: 0.0, ..Scenario::default() };
@@ -213,7 +221,7 @@ impl Bench<'_> {
 }
 
 /// A system with other free numbers.
-fn with(system: &System, free: &Free) -> System {
+fn with(system: &System, free: &Free) -> Result<System, CalibrateError> {
     let (mean_write, mean_read) = (mean(system, |spec| spec.write_bps), mean(system, |spec| spec.read_bps));
     let target = |spec: &TargetSpec| TargetSpec {
         write_bps: spec.write_bps / mean_write * free.write_bps,
@@ -222,12 +230,26 @@ fn with(system: &System, free: &Free) -> System {
     };
     let targets = system.topology.targets().iter().map(target).collect();
     let mut changed = system.clone();
-    // The same tree with other positive bandwidths is a topology, too.
-    if let Ok(topology) = Topology::new(targets, system.topology.servers().to_vec()) {
-        changed.topology = topology;
-    }
+    // A search or the spread between targets may drive a bandwidth to where no target is.
+    changed.topology = Topology::new(targets, system.topology.servers().to_vec())
+        .map_err(|source| CalibrateError::Topology { free: *free, source })?;
     changed.disk.shared_write_exponent = free.shared_exponent;
     changed.disk.shared_read_exponent = free.shared_exponent;
     changed.client.request_s = free.request_s;
-    changed
+    Ok(changed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_that_make_no_system_are_an_error() {
+        let system = System::preset("edison").expect("a preset");
+        let free = Free { write_bps: 2e9, read_bps: 2e9, shared_exponent: 0.3, request_s: 0.01 };
+        let changed = with(&system, &free).expect("a possible system");
+        assert!(changed.topology.targets().iter().all(|spec| (spec.write_bps / 2e9 - 1.0).abs() < 1e-9));
+        let error = with(&system, &Free { write_bps: f64::INFINITY, ..free }).expect_err("no bandwidth");
+        assert!(matches!(error, CalibrateError::Topology { .. }), "{error}");
+    }
 }

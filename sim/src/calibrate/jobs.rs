@@ -173,8 +173,17 @@ fn strided(number: u32, ranks: u32, share: u64, request: u64, stripe_size: u64) 
 /// Reads the jobs of a summary, by their begin.
 ///
 /// # Errors
-/// The text is no CSV, a column is missing, or a cell is no number; with line and column.
+/// The text is no CSV or too long, a column is missing, or a cell is no number; with line and column.
 pub fn read_jobs(
+    text: impl Read,
+    name: &str,
+    file_system: Option<&str>,
+) -> Result<Vec<BenchJob>, CalibrateError> {
+    read_at_most(ROWS_MAX, text, name, file_system)
+}
+
+fn read_at_most(
+    max: usize,
     text: impl Read,
     name: &str,
     file_system: Option<&str>,
@@ -193,7 +202,14 @@ pub fn read_jobs(
         numbers: NUMBERS.map(column).into_iter().collect::<Result<Vec<_>, _>>()?,
     };
     let mut jobs = Vec::new();
-    for (row, record) in reader.records().enumerate().take(ROWS_MAX) {
+    for (row, record) in reader.records().enumerate() {
+        if row == max {
+            return Err(CalibrateError::TooLong {
+                file: name.to_owned(),
+                max,
+                of: "the jobs to be replayed",
+            });
+        }
         let record = record.map_err(broken)?;
         let line = record.position().map_or(row as u64 + 2, csv::Position::line);
         if file_system.is_some_and(|wanted| record.get(columns.system) != Some(wanted)) {
@@ -332,5 +348,9 @@ mod tests {
         assert!(error(&format!("{header}\n{}", row.replace("149", "x"))).contains("line 2"));
         assert!(error(&format!("{header}\n{}", row.replace("149", "99"))).contains("ends before"));
         assert!(error("a,b\n1,2\n").contains("_file_system"));
+        let long = format!("{header}\n{row}\n{row}\n");
+        assert_eq!(read_at_most(2, long.as_bytes(), "jobs.csv", None).expect("just short enough").len(), 2);
+        let error = read_at_most(1, long.as_bytes(), "jobs.csv", None).expect_err("one row too many");
+        assert!(error.to_string().contains("more than 1 rows"), "{error}");
     }
 }

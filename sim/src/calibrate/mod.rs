@@ -9,9 +9,11 @@ mod fit;
 mod jobs;
 mod loads;
 
-pub use fit::{Fitted, Free, first_of_each, fit};
+pub use fit::{Fitted, Free, first_of_each, fit, numbers_set};
 pub use jobs::{BenchJob, Manner, read_jobs};
 pub use loads::{Loads, rank_correlation};
+
+use tarazu_core::topology::TopologyError;
 
 use crate::replay::ReplayError;
 
@@ -64,14 +66,6 @@ pub enum CalibrateError {
         /// The file.
         file: String,
     },
-    /// A job was named that is not there.
-    #[error("there is no job {wanted:?}; the jobs are {known}")]
-    UnknownJob {
-        /// What was asked for.
-        wanted: String,
-        /// What there is.
-        known: String,
-    },
     /// A replay failed.
     #[error("the job {job} cannot be replayed")]
     Replay {
@@ -80,14 +74,32 @@ pub enum CalibrateError {
         /// Why.
         source: ReplayError,
     },
-    /// Recorded targets and those of the system differ in number.
-    #[error("{file} has {found} targets and the system {wanted}")]
-    Targets {
+    /// More rows than are read.
+    #[error("{file} has more than {max} rows; keep only those of {of} and give that")]
+    TooLong {
         /// The file.
         file: String,
-        /// Columns of the file.
-        found: usize,
-        /// Targets of the system.
-        wanted: usize,
+        /// Rows that are read.
+        max: usize,
+        /// What is needed of it.
+        of: &'static str,
+    },
+    /// A row of a series is not behind the one before.
+    #[error("{file}, line {line}: the time is not above that of the row before; sort the rows by their time")]
+    Order {
+        /// The file.
+        file: String,
+        /// The line.
+        line: u64,
+    },
+    /// Free numbers that no target can have.
+    #[error(
+        "the search came to {free:?}, which no target can have; begin with other bandwidths in the system's file"
+    )]
+    Topology {
+        /// Where the search was.
+        free: Free,
+        /// Why not.
+        source: TopologyError,
     },
 }

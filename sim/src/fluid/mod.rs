@@ -29,8 +29,8 @@ pub const BANDWIDTH_BPS: RangeInclusive<f64> = 1e-6..=1e18;
 /// Bytes of one flow, for the same reason.
 pub const FLOW_BYTES: RangeInclusive<f64> = 0.0..=1e21;
 
-/// Disk costs of a flow, for the same reason.
-pub const DISK_COST: RangeInclusive<f64> = 1e-6..=1e6;
+/// Disk costs of a flow, for the same reason. A system's ranges allow 1e3 for reading, 2e5 for sharing and 20 for a crowd.
+pub const DISK_COST: RangeInclusive<f64> = 1e-6..=1e10;
 
 /// Capacities in bytes/s, all within [`BANDWIDTH_BPS`]. Positions are the ids used everywhere else.
 #[derive(Debug, Clone, Default, PartialEq)]

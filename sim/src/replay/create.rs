@@ -8,7 +8,7 @@ use tarazu_core::policy::{Allocator, Chosen, Decision, Knows, Refusal, Request};
 use tarazu_core::rivals::{Libpio, LinearFlow, TwoChoices};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::{Placed, PlacedOutcome};
-use tarazu_layout::{Bytes, FsId, JobId};
+use tarazu_layout::{Bytes, FsId, JobId, TargetId};
 use tarazu_table::{FileClass, FsIdentity, Reader, Reason};
 use tarazu_workload::FileId;
 
@@ -80,12 +80,21 @@ impl Replay<'_> {
         let round_trip = Duration::from_secs_f64(metadata.open_s);
         self.file(file).open += 1;
         if self.file(file).exists {
-            return Ok(round_trip);
+            return Ok(self.opens_in(file));
         }
         let made = self.make(job, rank, file)?;
         let layouts = made.layouts;
         let waits = self.makers.metadata.queue(self.files[file.0 as usize].mdt, 1 + layouts, self.now);
-        Ok(round_trip + Duration::from_secs_f64(metadata.layout_s) * layouts + waits + made.objects_in)
+        let takes =
+            round_trip + Duration::from_secs_f64(metadata.layout_s) * layouts + waits + made.objects_in;
+        self.file(file).made_at = self.now + takes;
+        Ok(takes)
+    }
+
+    /// How long opening a file takes that exists, or is being made.
+    pub(super) fn opens_in(&self, file: FileId) -> Duration {
+        let round_trip = Duration::from_secs_f64(self.system.metadata.open_s);
+        round_trip.max(self.files[file.0 as usize].made_at.since(self.now))
     }
 
     /// Makes a file: the policy first, then the file system for what it left open at offset 0.
@@ -202,8 +211,14 @@ impl Replay<'_> {
         plane.note(self.jobs[job].ranks[rank].node, placed);
     }
 
-    /// Before a write: the file exists, and every component that is touched has targets.
-    pub(super) fn prepare_write(&mut self, file: FileId, offset: u64, bytes: u64) -> Result<(), ReplayError> {
+    /// Before a write: the file exists, and every component that is touched has targets. Returns how long the
+    /// client waits for those: it asks the metadata server as soon as it comes to a component without.
+    pub(super) fn prepare_write(
+        &mut self,
+        file: FileId,
+        offset: u64,
+        bytes: u64,
+    ) -> Result<Duration, ReplayError> {
         if !self.file(file).exists {
             // A log may lack the open. The client decides when a file is made, so this one is the file
             // system's.
@@ -213,20 +228,35 @@ impl Replay<'_> {
                 self.refuse(Refusal::CreateUnseen);
             }
         }
-        self.place_missing(file, offset, offset + bytes, Era::Run)
+        let placed = self.place_missing(file, offset, offset + bytes, Era::Run)?;
+        if placed.is_empty() {
+            return Ok(Duration::ZERO);
+        }
+        let mdt = self.files[file.0 as usize].mdt;
+        let objects_in = self.makers.metadata.take_objects(mdt, &placed, self.now);
+        let waits = self.makers.metadata.queue(mdt, 1, self.now);
+        Ok(Duration::from_secs_f64(self.system.metadata.open_s) + waits + objects_in)
     }
 
     /// Gives targets to every component that `[start, end)` touches and that has none, by an allocator
-    /// of the file system's own.
-    fn place_missing(&mut self, file: FileId, start: u64, end: u64, era: Era) -> Result<(), ReplayError> {
+    /// of the file system's own. Returns those targets.
+    fn place_missing(
+        &mut self,
+        file: FileId,
+        start: u64,
+        end: u64,
+        era: Era,
+    ) -> Result<Vec<TargetId>, ReplayError> {
+        let mut placed = Vec::new();
         let missing: Vec<usize> = self.files[file.0 as usize].missing(start, end).collect();
         for component in missing {
             let state = &self.files[file.0 as usize];
             let decision = self.makers.metadata.place(state, component, era, self.now);
             let Decision::Place { targets, .. } = decision else { return Err(self.no_target(file)) };
+            placed.extend_from_slice(&targets);
             self.file(file).allocate(component, targets);
         }
-        Ok(())
+        Ok(placed)
     }
 
     fn no_target(&self, file: FileId) -> ReplayError {

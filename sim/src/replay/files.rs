@@ -1,6 +1,6 @@
 //! The files of a run: their layouts as they come to be, and which targets an operation touches.
 
-use tarazu_layout::{Bytes, Component, JobId, Layout, MdtId, Pattern, TargetId};
+use tarazu_layout::{Bytes, Component, JobId, Layout, MdtId, Pattern, TargetId, Time};
 use tarazu_workload::File;
 
 use crate::scenario::Striping;
@@ -13,8 +13,11 @@ pub(crate) struct FileState {
     pub(crate) layout: Layout<TargetId>,
     /// The metadata target that holds it.
     pub(super) mdt: MdtId,
-    /// Nodes that move bytes of it in the whole run.
-    pub(super) nodes: u32,
+    /// Its highest byte written so far, plus one, and how many of its bytes take space.
+    pub(super) size: u64,
+    pub(super) charged: u64,
+    /// When its create is through; nobody opens it before.
+    pub(super) made_at: Time,
     /// Whether the file exists by now.
     pub(super) exists: bool,
     /// The component whose targets a policy chose, if one did.
@@ -50,7 +53,9 @@ impl FileState {
         Self {
             layout,
             mdt: MdtId(0),
-            nodes: 0,
+            size: 0,
+            charged: 0,
+            made_at: Time::ZERO,
             exists: false,
             steered: None,
             placed_by: None,
@@ -58,6 +63,14 @@ impl FileState {
             written: 0,
             expected: Bytes::ZERO,
         }
+    }
+
+    /// Writes a range. Returns how many of its bytes take new space: what is written again takes none.
+    pub(super) fn grow(&mut self, start: u64, end: u64) -> u64 {
+        self.size = self.size.max(end);
+        let growth = (end - start).min(self.size - self.charged);
+        self.charged += growth;
+        growth
     }
 
     /// Components that `[start, end)` touches and that need targets first.
@@ -131,6 +144,18 @@ mod tests {
         file.allocate(0, vec![TargetId(7)]);
         assert_eq!(file.missing(0, 1 << 20).count(), 0);
         assert_eq!(file.siblings(1), [TargetId(7)]);
+    }
+
+    #[test]
+    fn what_is_written_again_takes_no_space() {
+        let mut file = pfl_file();
+        assert_eq!(file.grow(0, 100), 100);
+        assert_eq!(file.grow(0, 100), 0);
+        // A strided writer fills its holes later.
+        assert_eq!(file.grow(300, 400), 100);
+        assert_eq!(file.grow(100, 200), 100);
+        assert_eq!(file.grow(200, 300), 100);
+        assert_eq!(file.grow(50, 150), 0);
     }
 
     #[test]

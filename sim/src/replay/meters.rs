@@ -97,6 +97,8 @@ pub(crate) struct Meters {
     pub(crate) files_made: u64,
     pub(crate) files_steered: u64,
     pub(crate) stored_bytes: Vec<f64>,
+    /// Bytes of operations begun, by target; what is not served of them is in flight.
+    pub(crate) asked_bytes: Vec<f64>,
     pub(crate) in_flight_cov: Mean,
     pub(crate) in_flight_excess: Mean,
     pub(crate) refusals: BTreeMap<&'static str, u64>,
@@ -112,6 +114,7 @@ impl Meters {
             jobs: vec![Busy::default(); jobs],
             files: vec![FileMeter::default(); files],
             stored_bytes: vec![0.0; targets],
+            asked_bytes: vec![0.0; targets],
             ..Self::default()
         }
     }

@@ -21,7 +21,7 @@ use std::time::Duration;
 use tarazu_core::control::Event as Control;
 use tarazu_core::view::Health;
 use tarazu_layout::{ServerId, TargetId, Time};
-use tarazu_workload::{Action, FileId, Workload, WorkloadError};
+use tarazu_workload::{FileId, Workload, WorkloadError};
 
 use crate::faults::{self, FaultError};
 use crate::fluid::{Fluid, FluidError};
@@ -293,9 +293,6 @@ impl<'a> Replay<'a> {
         for (state, file) in replay.files.iter_mut().zip(&workload.files) {
             state.mdt = replay.makers.metadata.server_of(&file.name);
         }
-        for (state, nodes) in replay.files.iter_mut().zip(nodes_of_files(workload)) {
-            state.nodes = nodes;
-        }
         if let Some(sick) = scenario.sick {
             replay.makers.metadata.set_slowness(sick.target, 1.0 / sick.speed);
         }
@@ -355,7 +352,8 @@ impl<'a> Replay<'a> {
 
     fn run(&mut self) -> Result<(), ReplayError> {
         let mut done = Vec::new();
-        while self.ranks_left > 0 {
+        // What a cache still holds is written back behind the last operation.
+        while self.ranks_left > 0 || self.moves.pending() > 0 {
             let next = self.queue.peek().map(|Reverse(next)| next.time);
             let flows_end_s = self.fluid.next_end_s();
             // While nothing moves nobody notices others; what they did is caught up with.
@@ -414,11 +412,12 @@ impl<'a> Replay<'a> {
     fn look(&mut self) {
         self.looking = false;
         self.record_look();
-        if self.fluid.active() == 0 {
+        if self.fluid.active() == 0 && self.moves.pending() == 0 {
             return;
         }
-        let targets = self.system.topology.ids();
-        let backlog: Vec<f64> = targets.map(|target| self.fluid.disk_backlog_bytes(target.0)).collect();
+        let asked = self.meters.asked_bytes.iter().zip(0..);
+        let backlog: Vec<f64> =
+            asked.map(|(asked, target)| (asked - self.fluid.disk_served_bytes(target)).max(0.0)).collect();
         self.meters.look_in_flight(&backlog);
         self.look_soon();
     }
@@ -480,24 +479,4 @@ impl<'a> Replay<'a> {
     fn file(&mut self, file: FileId) -> &mut FileState {
         &mut self.files[file.0 as usize]
     }
-}
-
-/// Nodes that move bytes of each file.
-fn nodes_of_files(workload: &Workload) -> Vec<u32> {
-    let mut pairs: Vec<(u32, u32)> = Vec::new();
-    for rank in workload.jobs.iter().flat_map(|job| &job.ranks) {
-        let first = pairs.len();
-        for op in &rank.ops {
-            if let Action::Read { file, .. } | Action::Write { file, .. } = op.action
-                && pairs.get(first..).and_then(<[_]>::last) != Some(&(file.0, rank.node.0))
-            {
-                pairs.push((file.0, rank.node.0));
-            }
-        }
-    }
-    pairs.sort_unstable();
-    pairs.dedup();
-    let mut nodes = vec![0; workload.files.len()];
-    pairs.iter().for_each(|(file, _)| nodes[*file as usize] += 1);
-    nodes
 }

@@ -27,6 +27,8 @@ struct Move {
     file: FileId,
     piece: Piece,
     reads: bool,
+    /// Whether it occupies its channel: without windows only what a cache writes back does.
+    in_channel: bool,
 }
 
 /// What one node and one target have to do with each other.
@@ -53,6 +55,8 @@ pub(super) struct Moves {
     unsynced: BTreeMap<(u32, FileId), u32>,
     /// `fsync` operations that wait for them.
     syncing: BTreeMap<(u32, FileId), Vec<u32>>,
+    /// Nodes with moves of a file on a target, reading or writing, and how many; kept where sharing costs.
+    sharers: BTreeMap<(FileId, TargetId, bool), BTreeMap<u32, u32>>,
 }
 
 impl Moves {
@@ -63,6 +67,30 @@ impl Moves {
         }
         self.moves.push(Some(one));
         (self.moves.len() - 1) as u32
+    }
+
+    /// Moves that have not arrived.
+    pub(super) fn pending(&self) -> usize {
+        self.moves.len() - self.free.len()
+    }
+
+    fn share(&mut self, one: &Move) {
+        let nodes = self.sharers.entry((one.file, one.piece.target, one.reads)).or_default();
+        *nodes.entry(one.node).or_default() += 1;
+    }
+
+    fn unshare(&mut self, one: &Move) {
+        let key = (one.file, one.piece.target, one.reads);
+        let Some(nodes) = self.sharers.get_mut(&key) else { return };
+        if let Some(moves) = nodes.get_mut(&one.node) {
+            *moves -= 1;
+            if *moves == 0 {
+                nodes.remove(&one.node);
+            }
+        }
+        if nodes.is_empty() {
+            self.sharers.remove(&key);
+        }
     }
 
     fn take(&mut self, number: u32) -> Option<Move> {
@@ -80,7 +108,7 @@ impl Moves {
 }
 
 impl Replay<'_> {
-    /// An operation that moves bytes between a node and targets.
+    /// An operation that moves bytes between a node and targets; they are on their way when its targets are ready.
     pub(super) fn begin_bytes(
         &mut self,
         job: usize,
@@ -88,33 +116,49 @@ impl Replay<'_> {
         action: Action,
         file: FileId,
         range: (u64, u64),
+        ready_in: Duration,
     ) {
         let mut pieces = std::mem::take(&mut self.pieces);
         self.files[file.0 as usize].pieces(range.0, range.1, &mut pieces);
         let reads = matches!(action, Action::Read { .. });
-        let alone_s = self.alone_s(&pieces, reads);
+        // Reading ahead hides the way of the request where a rank goes on reading.
+        let goes_on = self.jobs[job].ranks[rank].read_to.replace((file, range.1)) == Some((file, range.0));
+        let asks_s = if reads && !goes_on { self.system.client.request_s } else { 0.0 };
+        let alone_s = self.alone_s(&pieces, reads) + asks_s;
         let slot = self.start_operation(job, rank, action, alone_s, range);
-        let on_targets: u64 = pieces.iter().map(|piece| piece.bytes).sum();
-        self.meters.off_target_bytes += range.1 - range.0 - on_targets;
-        if reads {
-            self.meters.read_bytes += on_targets;
-        } else {
-            self.meters.written_bytes += on_targets;
-            self.file(file).written += range.1 - range.0;
-        }
-        self.pieces = pieces;
-        if on_targets > 0 {
+        self.count_operation(&pieces, file, range, reads);
+        if !pieces.is_empty() {
             self.look_soon();
         }
-        // Reading ahead hides the way of the request where a rank goes on reading.
-        let state = &mut self.jobs[job].ranks[rank];
-        let goes_on = state.read_to.replace((file, range.1)) == Some((file, range.0));
-        if reads && !goes_on && self.system.client.request_s > 0.0 {
-            let answer = Duration::from_secs_f64(self.system.client.request_s);
-            self.at(self.now + answer, Event::Answered { slot });
+        self.pieces = pieces;
+        let waits = ready_in + Duration::from_secs_f64(asks_s);
+        if waits > Duration::ZERO {
+            self.at(self.now + waits, Event::Answered { slot });
             return;
         }
         self.next_segment(slot);
+    }
+
+    /// Books what an operation asks for.
+    fn count_operation(&mut self, pieces: &[Piece], file: FileId, range: (u64, u64), reads: bool) {
+        let bytes = range.1 - range.0;
+        let on_targets: u64 = pieces.iter().map(|piece| piece.bytes).sum();
+        self.meters.off_target_bytes += bytes - on_targets;
+        for piece in pieces {
+            self.meters.asked_bytes[piece.target.index()] += piece.bytes as f64;
+        }
+        if reads {
+            self.meters.read_bytes += on_targets;
+            return;
+        }
+        self.meters.written_bytes += on_targets;
+        let state = self.file(file);
+        state.written += bytes;
+        let growth = state.grow(range.0, range.1);
+        for piece in pieces {
+            let new = (u128::from(piece.bytes) * u128::from(growth) / u128::from(bytes.max(1))) as u64;
+            self.meters.overfilled_bytes += self.makers.metadata.fill(piece.target, new);
+        }
     }
 
     /// Puts the next bytes of an operation on their way; ends the operation where none are left.
@@ -140,6 +184,7 @@ impl Replay<'_> {
             next = end;
             for piece in &pieces {
                 self.begin_move(Move {
+                    in_channel: cache.is_some() || self.system.client.window_bytes.is_some(),
                     slot: cache.is_none().then_some(slot),
                     node,
                     file,
@@ -189,7 +234,12 @@ impl Replay<'_> {
         let row = component.stripe_size.saturating_mul(u64::from(component.stripe_count.max(1)));
         let window =
             window.max((end - running.first) / (SEGMENTS_MAX * u64::from(component.stripe_count.max(1))));
-        let rows = (window / component.stripe_size.max(1)).max(1);
+        if component.stripe_size > window {
+            // A stripe is longer than a window: one target at a time, window by window.
+            let stripe_end = (start / component.stripe_size + 1).saturating_mul(component.stripe_size);
+            return end.min(stripe_end).min(start.saturating_add(window));
+        }
+        let rows = window / component.stripe_size.max(1);
         let ahead = (start / row.max(1)).saturating_add(rows).saturating_mul(row);
         // A component's end also ends its segment.
         let stop = component.extent.end.unwrap_or(u64::MAX);
@@ -201,12 +251,15 @@ impl Replay<'_> {
         let key = (one.node, one.piece.target);
         self.count_piece(&one.piece, one.reads);
         let is_cached = one.slot.is_none();
-        let (file, bytes) = (one.file, one.piece.bytes);
+        let (file, bytes, in_channel) = (one.file, one.piece.bytes, one.in_channel);
+        if self.sharing_costs() {
+            self.moves.share(&one);
+        }
         let number = self.moves.add(one);
         if is_cached {
             *self.moves.unsynced.entry((key.0, file)).or_default() += 1;
         }
-        if self.system.client.window_bytes.is_none() && !is_cached {
+        if !in_channel {
             self.start_flow(number);
             return;
         }
@@ -226,19 +279,24 @@ impl Replay<'_> {
     /// Lets the bytes of a move flow.
     fn start_flow(&mut self, number: u32) {
         let Some(one) = self.moves.moves[number as usize] else { return };
-        let cost = self.disk_cost(&one.piece, one.file, one.reads);
+        let cost = self.disk_cost(&one);
         self.fluid.start(one.node, one.piece.target.0, one.piece.bytes as f64, cost, u64::from(number));
     }
 
+    /// Whether it matters who else uses a file.
+    fn sharing_costs(&self) -> bool {
+        self.system.disk.shared_write_exponent > 0.0 || self.system.disk.shared_read_exponent > 0.0
+    }
+
     /// Disk time of a byte in terms of a byte written alone.
-    fn disk_cost(&self, piece: &Piece, file: FileId, reads: bool) -> f64 {
-        let spec = &self.system.topology.targets()[piece.target.index()];
+    fn disk_cost(&self, one: &Move) -> f64 {
+        let spec = &self.system.topology.targets()[one.piece.target.index()];
         let disk = &self.system.disk;
-        let kind = if reads { spec.write_bps / spec.read_bps } else { 1.0 };
-        let exponent = if reads { disk.shared_read_exponent } else { disk.shared_write_exponent };
-        let clients = f64::from(self.files[file.0 as usize].nodes.max(1));
-        let shared = if exponent > 0.0 { clients.powf(exponent) } else { 1.0 };
-        let streams = f64::from(self.fluid.disk_flows(piece.target.0)) + 1.0;
+        let kind = if one.reads { spec.write_bps / spec.read_bps } else { 1.0 };
+        let exponent = if one.reads { disk.shared_read_exponent } else { disk.shared_write_exponent };
+        let nodes = self.moves.sharers.get(&(one.file, one.piece.target, one.reads)).map_or(1, BTreeMap::len);
+        let shared = if exponent > 0.0 { (nodes.max(1) as f64).powf(exponent) } else { 1.0 };
+        let streams = f64::from(self.fluid.disk_flows(one.piece.target.0)) + 1.0;
         let crowd = 1.0 + disk.streams_loss * (streams / disk.streams_free).log2().max(0.0);
         kind * shared * crowd
     }
@@ -247,7 +305,12 @@ impl Replay<'_> {
     pub(super) fn move_ended(&mut self, number: u32) {
         let Some(one) = self.moves.take(number) else { return };
         let key = (one.node, one.piece.target);
-        self.release(key, one.piece.bytes);
+        if self.sharing_costs() {
+            self.moves.unshare(&one);
+        }
+        if one.in_channel {
+            self.release(key, one.piece.bytes);
+        }
         match one.slot {
             Some(slot) => {
                 let Some(running) = self.slots[slot as usize].as_mut() else { return };
@@ -299,8 +362,22 @@ impl Replay<'_> {
         }
         let Some(channel) = self.moves.channels.get_mut(&key) else { return };
         channel.dirty_bytes = channel.dirty_bytes.saturating_sub(one.piece.bytes);
-        for slot in std::mem::take(&mut channel.waiting) {
+        self.admit(key);
+    }
+
+    /// Lets operations that wait for room in the cache go on, first come first served.
+    fn admit(&mut self, key: (u32, TargetId)) {
+        while let Some(slot) =
+            self.moves.channels.get_mut(&key).and_then(|channel| channel.waiting.pop_front())
+        {
             self.next_segment(slot);
+            let Some(channel) = self.moves.channels.get_mut(&key) else { return };
+            // Still no room: it keeps its place, and those behind it wait, too.
+            if channel.waiting.back() == Some(&slot) {
+                channel.waiting.pop_back();
+                channel.waiting.push_front(slot);
+                return;
+            }
         }
     }
 

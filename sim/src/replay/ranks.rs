@@ -128,15 +128,15 @@ impl Replay<'_> {
             }
             Action::Open { file } => {
                 self.file(file).open += 1;
-                let open_s = self.system.metadata.open_s;
-                self.begin_short(job, rank, op.action, Duration::from_secs_f64(open_s), open_s);
+                let takes = self.opens_in(file);
+                self.begin_short(job, rank, op.action, takes, self.system.metadata.open_s);
             }
             Action::Read { file, offset, bytes } => {
-                self.begin_bytes(job, rank, op.action, file, (offset, offset + bytes));
+                self.begin_bytes(job, rank, op.action, file, (offset, offset + bytes), Duration::ZERO);
             }
             Action::Write { file, offset, bytes } => {
-                self.prepare_write(file, offset, bytes)?;
-                self.begin_bytes(job, rank, op.action, file, (offset, offset + bytes));
+                let ready_in = self.prepare_write(file, offset, bytes)?;
+                self.begin_bytes(job, rank, op.action, file, (offset, offset + bytes), ready_in);
             }
             Action::Fsync { file } => self.begin_fsync(job, rank, op.action, file),
             Action::Close { file } => {
@@ -173,7 +173,6 @@ impl Replay<'_> {
         }
         self.unreported[place].written += piece.bytes as f64;
         self.meters.stored_bytes[place] += piece.bytes as f64;
-        self.meters.overfilled_bytes += self.makers.metadata.fill(piece.target, piece.bytes);
         if piece.steered {
             self.meters.steered_bytes += piece.bytes;
         }
@@ -191,7 +190,10 @@ impl Replay<'_> {
         let largest = pieces.iter().map(|piece| piece.bytes).max().unwrap_or(0);
         let servers = pieces.len().min(topology.servers().len()).max(1);
         let link_s = total as f64 / (link_bps * servers as f64);
-        (total as f64 / self.system.nic_bps).max(largest as f64 / target_bps).max(link_s)
+        let client = &self.system.client;
+        let paced_s =
+            client.window_bytes.map_or(0.0, |window| largest as f64 * client.request_s / window as f64);
+        (total as f64 / self.system.nic_bps).max(largest as f64 / target_bps).max(link_s).max(paced_s)
     }
 
     /// Books an operation that begins now and moves the bytes of a range of its file.

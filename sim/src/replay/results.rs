@@ -37,11 +37,15 @@ impl Replay<'_> {
 
     /// Tells the recorder, if there is one, what the targets have served and what they have still to serve.
     pub(super) fn record_look(&mut self) {
+        if self.meters.recorder.is_none() {
+            return;
+        }
+        let fluid = &self.fluid;
+        let asked = self.meters.asked_bytes.iter().zip(0..);
+        let in_flight = asked.map(|(asked, target)| (asked - fluid.disk_served_bytes(target)).max(0.0)).sum();
         let (Some(recorder), Some(first)) = (&mut self.meters.recorder, self.meters.first_start) else {
             return;
         };
-        let fluid = &self.fluid;
-        let in_flight = self.system.topology.ids().map(|target| fluid.disk_backlog_bytes(target.0)).sum();
         recorder.looked(
             self.now.0.saturating_sub(first.0),
             |target| fluid.disk_served_bytes(target),

@@ -130,6 +130,13 @@ struct ControlFile {
 type Rule = (&'static str, f64, bool, &'static str);
 
 impl SystemFile {
+    /// Says that the calibration, if there is one, was of other values.
+    pub(super) fn outdate_calibration(&mut self) {
+        if let Some(calibration) = &mut self.calibration {
+            calibration.changed_since = true;
+        }
+    }
+
     /// The first value that is out of its range.
     pub(super) fn check(&self, origin: &str) -> Result<(), SystemError> {
         let mut rules = self.rules();

@@ -67,6 +67,9 @@ pub struct Calibration {
     pub median_error_pct: f64,
     /// The largest of them.
     pub largest_error_pct: f64,
+    /// Whether single keys of what was calibrated were changed since: then the errors are those of another system.
+    #[serde(skip_deserializing)]
+    pub changed_since: bool,
 }
 
 /// A node's file system client.
@@ -228,7 +231,7 @@ impl System {
             origin: origin.to_string(),
             message: error.to_string().trim_end().to_string(),
         };
-        let file: SystemFile = if changes.is_empty() {
+        let mut file: SystemFile = if changes.is_empty() {
             toml::from_str(text).map_err(broken)?
         } else {
             let mut table: toml::Table = toml::from_str(text).map_err(broken)?;
@@ -239,8 +242,17 @@ impl System {
             table.try_into().map_err(broken)?
         };
         file.check(origin)?;
+        if changes.iter().any(|change| is_calibrated(change)) {
+            file.outdate_calibration();
+        }
         file.resolve().map_err(|source| SystemError::Topology { origin: origin.to_string(), source })
     }
+}
+
+/// Whether a change is of a table that decides how long a calibration's runs take.
+fn is_calibrated(change: &str) -> bool {
+    let table = change.split(['.', '=']).next().unwrap_or_default();
+    ["servers", "targets", "nodes", "client", "disk"].contains(&table)
 }
 
 #[cfg(test)]
@@ -262,6 +274,26 @@ mod tests {
         assert_eq!(change("metadata.open_ms=2").expect("a whole number will do").metadata.open_s, 0.002);
         for wrong in ["servers.count", "servers.cuont=3", "servers.count=", "servers.count=-1", "servers=3"] {
             assert!(change(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_calibration_does_not_outlive_what_was_calibrated() {
+        let changed = |changes: &[&str]| {
+            let changes: Vec<String> = changes.iter().map(ToString::to_string).collect();
+            let system = System::named_or_read(Path::new("edison"), &changes).expect("a valid change");
+            system.calibration.expect("edison was calibrated").changed_since
+        };
+        assert!(!changed(&[]));
+        assert!(!changed(&["control.interval_s=10", "striping.default_count=4"]));
+        for change in [
+            "servers.link_MiBps=100",
+            "targets.write_MiBps=100",
+            "nodes.nic_MiBps=100",
+            "client.request_ms=1",
+            "disk.shared_read_exponent=0",
+        ] {
+            assert!(changed(&["control.interval_s=10", change]), "{change}");
         }
     }
 

@@ -1,6 +1,8 @@
 //! Where the workload of `tarazu sim` comes from.
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 use tarazu_darshan::Log;
 use tarazu_workload::Workload;
 use tarazu_workload::generate::{from_spec, replicate, scale_bytes};
@@ -30,6 +32,10 @@ pub(super) struct Input {
 
 /// Reads traces and generators, joins them, and applies copies and scaling.
 pub(super) fn read(args: &ReplayArgs) -> Result<Input> {
+    if let Some(word) = args.traces.iter().find(|path| is_no_tool(path)) {
+        let known = "the one tool of `tarazu sim` is `flows`, everything else is the name of a trace";
+        bail!("there is no file {}; {known}", word.display());
+    }
     let traces = Trace::of_all(&args.traces)?;
     let mut sources: Vec<String> = args.traces.iter().map(|path| path.display().to_string()).collect();
     let mut joined = if args.traces.is_empty() && args.generate.is_empty() {
@@ -60,4 +66,22 @@ pub(super) fn read(args: &ReplayArgs) -> Result<Input> {
         sources.push(format!("{} over {} s", counted_as(args.copies.into(), "copy", "copies"), args.stagger));
     }
     Ok(Input { workload, source: sources.join(", "), notes, left_out_bytes, condition })
+}
+
+/// Whether a bare word that names no file may have been meant as a tool.
+fn is_no_tool(path: &Path) -> bool {
+    path.extension().is_none() && path.components().count() == 1 && std::fs::symlink_metadata(path).is_err()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_word_may_have_been_meant_as_a_tool() {
+        assert!(is_no_tool(Path::new("flow")));
+        for path in ["flow.csv", "runs/flow", "./flow", "Cargo.toml", "src"] {
+            assert!(!is_no_tool(Path::new(path)), "{path}");
+        }
+    }
 }

@@ -16,13 +16,12 @@ use crate::html::Page;
 pub(super) fn write(path: &Path, subject: &Subject<'_>, results: &Results) -> Result<()> {
     let arguments = std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned());
     let words = text::calibration(subject.system);
-    let calibrated = words.strip_prefix("calibrated: ").filter(|_| subject.system.calibration.is_some());
     let page = Page {
         subject: *subject,
         results,
         facts: &text::facts(subject, results),
         notes: &text::notes(subject, results),
-        calibration: calibrated,
+        calibration: &words,
         command: &command(arguments),
     };
     replace(path, page.html().as_bytes())

@@ -8,7 +8,7 @@ use std::io::IsTerminal;
 
 use tarazu_layout::Bytes;
 use tarazu_sim::System;
-use tarazu_sim::experiment::Results;
+use tarazu_sim::experiment::{Results, Shard};
 use tarazu_sim::report::{Subject, compares, forecast_name};
 
 use crate::cli::words::counted;
@@ -79,6 +79,9 @@ pub(super) fn notes(subject: &Subject<'_>, results: &Results) -> Vec<String> {
 pub(crate) fn calibration(system: &System) -> String {
     match &system.calibration {
         None => "not calibrated against recorded runs: compare policies, do not predict seconds".to_string(),
+        Some(found) if found.changed_since => {
+            "changed since its calibration: compare policies, do not predict seconds".to_string()
+        }
         Some(found) => format!(
             "calibrated: {} of recorded runs predicted to {:.0} % (median), {:.0} % at worst; by {}",
             counted(found.runs_predicted.into(), "run time"),
@@ -126,5 +129,10 @@ fn head(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt:
     }
     writeln!(out, "forecast {}", forecast_name(scenario.forecast))?;
     writeln!(out, "compares  {}", compares(scenario))?;
-    writeln!(out, "seeds     {}\n", counted(results.seeds.len() as u64, "seed"))
+    let shard = subject.shard;
+    let share = match shard == Shard::WHOLE {
+        true => String::new(),
+        false => format!(", share {} of {} of {} seeds", shard.number, shard.count, subject.seeds_total),
+    };
+    writeln!(out, "seeds     {}{share}\n", counted(results.seeds.len() as u64, "seed"))
 }

@@ -226,10 +226,18 @@ fn bytes(count: i128) -> String {
     u64::try_from(count).map_or_else(|_| count.to_string(), |count| Bytes(count).to_string())
 }
 
+/// Characters that are not seen but change what is: a name must not show as another one.
+///
+/// Zero-width and directional marks, separators of lines and paragraphs, directional embeddings and overrides,
+/// directional isolates, and the mark of byte order ("Trojan Source", Boucher and Anderson, 2021).
+const fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+}
+
 /// On one line and not endless; control characters of foreign names must not reach the terminal.
 fn shorten(text: &str) -> String {
-    let mut short: String =
-        text.chars().take(TEXT_MAX).map(|c| if c.is_control() { '?' } else { c }).collect();
+    let shown = |c: char| if c.is_control() || is_invisible(c) { '?' } else { c };
+    let mut short: String = text.chars().take(TEXT_MAX).map(shown).collect();
     if text.chars().nth(TEXT_MAX).is_some() {
         short.push_str("...");
     }
@@ -273,6 +281,12 @@ mod tests {
     #[test]
     fn foreign_text_is_harmless() {
         assert_eq!(shorten("a\u{1b}[31mb\n"), "a?[31mb?");
+        for hidden in
+            ['\u{200b}', '\u{200f}', '\u{202a}', '\u{202e}', '\u{2066}', '\u{2069}', '\u{2028}', '\u{feff}']
+        {
+            assert_eq!(shorten(&format!("a{hidden}b")), "a?b", "{hidden:?}");
+        }
+        assert_eq!(shorten("дані/数据-é"), "дані/数据-é");
         assert_eq!(shorten(&"x".repeat(500)).len(), TEXT_MAX + 3);
     }
 }

@@ -98,9 +98,11 @@ impl Periodic {
             seconds(burst_s),
             percent(regular),
         );
+        // Of this direction only, and from first to last access: a burst may hold silence, too.
+        let them = if verb == "reads" { "Reads" } else { "Writes" };
         let fix = format!(
             "Nothing to repair: the next burst can be foreseen, and its files placed ahead (tarazu sim LOG \
-             shows what that saves). The job uses its targets {} of the time.",
+             shows what that saves). {them} take {} of the time.",
             percent((burst_s / period_s).clamp(0.0, 1.0)),
         );
         Finding::new(Code::PeriodicBursts, source, Subject::Job, words, fix).measured(&[

@@ -1,24 +1,30 @@
 //! What the judgement needs of a log, file by file: bytes, times, ranks and layout.
 //!
 //! Reading only: nothing is judged here. Every byte counts once: POSIX, and STDIO where POSIX has no bytes
-//! of the file in that direction. Ranks are compared at the layer the program called: MPI-IO where it was
-//! used, since behind a collective call few ranks write for all, and rightly so.
+//! of the file in that direction. Ranks are compared at the layer the program called: MPI-IO where it moved
+//! bytes of the file in that direction, since behind a collective call few ranks write for all, and rightly
+//! so; else POSIX; else STDIO.
 
 use std::collections::BTreeMap;
 
 use tarazu_darshan::{Counters, Dxt, Log, Lustre, Module, SHARED_RANK, Segment};
-use tarazu_layout::{Extent, stripe_bytes};
+use tarazu_layout::{Extent, hash, stripe_bytes};
 
-/// Seconds beyond which a counter is damaged: 30,000 years. Sums of what is left are finite.
-pub(super) const SECONDS_MAX: f64 = 1e12;
+/// Seconds of one rank beyond which a counter is damaged: ten years, as in the conversion to a workload.
+pub(super) const SECONDS_MAX: f64 = 3.2e8;
+
+/// `LCME_FL_INIT` of Lustre: the component has objects on targets.
+const INITIALISED: i32 = 0x10;
 
 /// One log.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Facts {
     /// The log's name.
     pub(super) log: String,
-    /// Processes, at least 1.
-    pub(super) ranks: u64,
+    /// What tells its run from others.
+    pub(super) run: Run,
+    /// Processes, at least 1; `None` where the log's number cannot be true.
+    pub(super) ranks: Option<u64>,
     pub(super) run_time_s: Option<f64>,
     pub(super) files: Vec<FileUse>,
     /// When bytes were written and read, as far as the log knows in one way or another; the best way first,
@@ -27,9 +33,43 @@ pub(super) struct Facts {
     pub(super) reads: Vec<Vec<Span>>,
     /// Modules that Darshan marked incomplete.
     pub(super) partial: Vec<Module>,
-    /// Damage, in the words of the reader.
-    pub(super) faults: Vec<String>,
+    pub(super) faults: Vec<Damage>,
     pub(super) has_end: bool,
+}
+
+/// A fault of the log.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Damage {
+    /// `Fault::kind`.
+    pub(super) kind: &'static str,
+    /// In the words of the reader.
+    pub(super) words: String,
+}
+
+/// A run of a program. Two logs of the same run are copies, whatever their files are called.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Run {
+    pub(super) start_sec: i64,
+    pub(super) start_nsec: i64,
+    pub(super) jobid: i64,
+    pub(super) uid: i64,
+    pub(super) nprocs: i64,
+    /// Hash of the command line, which may be long.
+    pub(super) exe: u64,
+}
+
+impl Run {
+    fn of(log: &Log) -> Self {
+        let job = &log.job;
+        Self {
+            start_sec: job.start_sec,
+            start_nsec: job.start_nsec,
+            jobid: job.jobid,
+            uid: job.uid,
+            nprocs: job.nprocs,
+            exe: hash::bytes(job.exe.as_bytes()),
+        }
+    }
 }
 
 /// One file.
@@ -54,7 +94,7 @@ pub(super) struct FileUse {
     pub(super) by_all: Option<SharedUse>,
     /// What all ranks together did at the POSIX layer, where `by_all` tells of MPI-IO.
     pub(super) behind: Option<SharedUse>,
-    /// Allocated components on targets; empty where the log has no layout.
+    /// Components that have objects on targets; empty where the log has no layout.
     pub(super) layout: Vec<Piece>,
 }
 
@@ -63,6 +103,8 @@ pub(super) struct FileUse {
 pub(super) struct RankUse {
     pub(super) rank: u64,
     pub(super) bytes: u64,
+    /// Seconds in reading and writing. Opening and closing are no part: rank 0 does them for all in many
+    /// programs, and no other placement of the bytes changes that.
     pub(super) io_s: f64,
 }
 
@@ -70,8 +112,10 @@ pub(super) struct RankUse {
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct SharedUse {
     pub(super) bytes: u64,
-    /// Seconds of all ranks together.
+    /// Seconds of all ranks together in reading, writing and metadata: of the slowest rank Darshan keeps no
+    /// other sum.
     pub(super) io_s: f64,
+    /// All 0 where the log names no slowest rank, or one that the job does not have.
     pub(super) slowest_rank: u64,
     pub(super) slowest_s: f64,
     pub(super) slowest_bytes: u64,
@@ -104,7 +148,7 @@ impl FileUse {
         self.name.as_deref().map_or_else(|| format!("record {}", self.id), super::words::printable)
     }
 
-    /// How many ranks used it, at most.
+    /// How many ranks moved its bytes, at most.
     pub(super) fn ranks(&self, of_job: u64) -> u64 {
         if self.is_shared {
             return of_job;
@@ -147,16 +191,36 @@ impl FileUse {
         (targets.all(|ost| ost == first) && held == u128::from(self.end)).then_some(first)
     }
 
-    /// Stripes of the widest component in use.
+    /// Stripes of the widest component that begins below the file's end.
     pub(super) fn stripes(&self) -> usize {
-        self.layout.iter().map(|piece| piece.osts.len()).max().unwrap_or(0)
+        let reached = self.layout.iter().filter(|piece| piece.extent.start < self.end);
+        reached.map(|piece| piece.osts.len()).max().unwrap_or(0)
+    }
+}
+
+impl FileUse {
+    /// Adds a record of all ranks, but for the directions that a higher layer has told of.
+    fn add_shared(&mut self, row: &Row, told: Directions) {
+        let more = row.shared(told);
+        if more.bytes == 0 {
+            return;
+        }
+        let Some(all) = &mut self.by_all else {
+            self.by_all = Some(more);
+            return;
+        };
+        let slower = if more.slowest_s > all.slowest_s { more } else { *all };
+        let (bytes, io_s) = (all.bytes.saturating_add(more.bytes), all.io_s + more.io_s);
+        *all = SharedUse { bytes, io_s, ..slower };
     }
 }
 
 impl Facts {
     /// The facts of a log.
     pub(super) fn of(log: &Log) -> Self {
-        let mut files = Files { log, list: Vec::new(), place: BTreeMap::new() };
+        let ranks = Some(log.job.nprocs).filter(|_| log.job.has_processes());
+        let ranks = ranks.and_then(|ranks| u64::try_from(ranks).ok());
+        let mut files = Files { log, ranks, list: Vec::new(), place: BTreeMap::new(), told: BTreeMap::new() };
         for counters in log.posix.iter().chain(&log.stdio) {
             files.bytes(counters);
         }
@@ -164,16 +228,21 @@ impl Facts {
             files.ranks(counters);
         }
         files.layouts(log.lustre.as_ref());
-        let traced = log.dxt_posix.as_ref().filter(|dxt| !dxt.partial);
+        let traced = log.dxt_posix.as_ref().filter(|dxt| !dxt.partial && is_whole(log, Module::DxtPosix));
         let mut facts = Self {
             log: log.file.clone(),
-            ranks: u64::try_from(log.job.nprocs).unwrap_or(1).max(1),
+            run: Run::of(log),
+            ranks,
             run_time_s: log.job.run_time_s(),
             writes: spans(log, traced, true),
             reads: spans(log, traced, false),
             files: files.list,
             partial: log.header.partial.clone(),
-            faults: log.faults.iter().map(|error| error.fault.to_string()).collect(),
+            faults: log
+                .faults
+                .iter()
+                .map(|error| Damage { kind: error.fault.kind(), words: error.fault.to_string() })
+                .collect(),
             has_end: log.job.end_sec != 0,
         };
         facts.files.retain(|file| !is_standard_stream(file.name.as_deref()));
@@ -185,16 +254,37 @@ fn is_standard_stream(name: Option<&str>) -> bool {
     matches!(name, Some("<STDIN>" | "<STDOUT>" | "<STDERR>"))
 }
 
+/// Whether nothing of a module was lost to damage.
+fn is_whole(log: &Log, module: Module) -> bool {
+    !log.faults.iter().any(|error| error.fault.module() == Some(module))
+}
+
+/// Whether bytes were read and written.
+#[derive(Clone, Copy, Default)]
+struct Directions {
+    read: bool,
+    written: bool,
+}
+
+impl Directions {
+    const fn any(self) -> bool {
+        self.read || self.written
+    }
+}
+
 /// Collects files by record id.
 struct Files<'a> {
     log: &'a Log,
+    ranks: Option<u64>,
     list: Vec<FileUse>,
     place: BTreeMap<u64, usize>,
+    /// In which directions the layers seen so far moved bytes of a file, by record id.
+    told: BTreeMap<u64, Directions>,
 }
 
 impl Files<'_> {
     fn of(&mut self, id: u64) -> &mut FileUse {
-        let Self { log, list, place } = self;
+        let Self { log, list, place, .. } = self;
         let at = *place.entry(id).or_insert_with(|| {
             let name = log.names.get(id).filter(|name| !name.is_empty()).map(std::borrow::Cow::into_owned);
             let mount = name.as_deref().and_then(|name| log.job.mount_of(name));
@@ -207,7 +297,7 @@ impl Files<'_> {
 
     /// Adds bytes and times of POSIX, or those of STDIO where POSIX has none.
     fn bytes(&mut self, counters: &Counters) {
-        let columns = Columns::of(counters);
+        let columns = Columns::of(counters, self.ranks);
         let is_stdio = counters.shape.module == Module::Stdio;
         // Whether POSIX had bytes must be asked before STDIO's own are added.
         let mut taken: BTreeMap<u64, (bool, bool)> = BTreeMap::new();
@@ -227,34 +317,42 @@ impl Files<'_> {
                 file.end = file.end.max(row.written_end);
             }
             if reads || writes {
-                file.io_s += row.io_s;
+                file.io_s += row.read_s + row.write_s + row.meta_s;
             }
             file.is_shared |= row.rank == SHARED_RANK;
         }
     }
 
-    /// Adds what ranks did, unless a higher layer has told it of the file already.
+    /// Adds what ranks did, in the directions in which no higher layer moved bytes of the file.
     fn ranks(&mut self, counters: &Counters) {
-        let columns = Columns::of(counters);
+        let columns = Columns::of(counters, self.ranks);
         let is_posix = counters.shape.module == Module::Posix;
-        let mut told: BTreeMap<u64, bool> = BTreeMap::new();
+        let mut moved: BTreeMap<u64, Directions> = BTreeMap::new();
         for (record, id) in counters.ids().iter().enumerate() {
-            let file = self.of(*id);
-            let known = || file.by_all.is_some() || !file.by_rank.is_empty();
-            let is_told = *told.entry(*id).or_insert_with(known);
             let row = columns.row(counters, record);
-            let bytes = row.read_bytes.saturating_add(row.written_bytes);
-            let Row { io_s, slowest_rank, slowest_s, slowest_bytes, .. } = row;
-            let all = SharedUse { bytes, io_s, slowest_rank, slowest_s, slowest_bytes };
-            match u64::try_from(row.rank) {
-                Ok(rank) if !is_told => file.by_rank.push(RankUse { rank, bytes, io_s }),
-                Err(_) if !is_told => {
-                    file.is_shared = true;
-                    file.by_all = Some(all);
-                }
-                Err(_) if is_posix => file.behind = Some(all),
-                _ => {}
+            if row.read_bytes == 0 && row.written_bytes == 0 {
+                continue;
             }
+            let moved = moved.entry(*id).or_default();
+            moved.read |= row.read_bytes > 0;
+            moved.written |= row.written_bytes > 0;
+            let told = self.told.get(id).copied().unwrap_or_default();
+            let file = self.of(*id);
+            if row.rank == SHARED_RANK {
+                file.is_shared = true;
+                file.add_shared(&row, told);
+                if is_posix && told.any() {
+                    file.behind = Some(row.shared(Directions::default()));
+                }
+            } else if let Some(rank) = columns.rank(row.rank) {
+                let RankUse { bytes, io_s, .. } = row.own(told);
+                file.by_rank.extend((bytes > 0).then_some(RankUse { rank, bytes, io_s }));
+            }
+        }
+        for (id, moved) in moved {
+            let told = self.told.entry(id).or_default();
+            told.read |= moved.read;
+            told.written |= moved.written;
         }
     }
 
@@ -271,7 +369,12 @@ impl Files<'_> {
             let components = lustre.components_of(record);
             // Further mirrors hold the same bytes once more, and are written later.
             let mirror = components.first().map(|component| component.mirror_id);
-            let components = components.iter().filter(|component| Some(component.mirror_id) == mirror);
+            // The only component of a file with bytes has objects; without a progressive layout the flag is
+            // not set at all.
+            let is_plain = lustre.version < 2 || components.len() == 1;
+            let components = components.iter().filter(|component| {
+                Some(component.mirror_id) == mirror && (is_plain || component.flags & INITIALISED != 0)
+            });
             file.layout.extend(components.filter_map(|component| {
                 let osts: Option<Vec<u32>> =
                     lustre.stripes_of(component).iter().map(|ost| u32::try_from(*ost).ok()).collect();
@@ -292,6 +395,7 @@ impl Files<'_> {
 struct Columns {
     ints: [Option<usize>; 6],
     floats: [Option<usize>; 4],
+    ranks: Option<u64>,
 }
 
 /// The counters of one record that are used here; what is not monitored is 0.
@@ -301,14 +405,37 @@ struct Row {
     written_bytes: u64,
     read_end: u64,
     written_end: u64,
-    io_s: f64,
+    read_s: f64,
+    write_s: f64,
+    meta_s: f64,
     slowest_rank: u64,
     slowest_bytes: u64,
     slowest_s: f64,
 }
 
+impl Row {
+    /// What one rank did in the directions that nobody has told of.
+    fn own(&self, told: Directions) -> RankUse {
+        let part = |is_told: bool, bytes: u64, s: f64| if is_told { (0, 0.0) } else { (bytes, s) };
+        let (read_bytes, read_s) = part(told.read, self.read_bytes, self.read_s);
+        let (written_bytes, write_s) = part(told.written, self.written_bytes, self.write_s);
+        RankUse { rank: 0, bytes: read_bytes.saturating_add(written_bytes), io_s: read_s + write_s }
+    }
+
+    /// What all ranks did in the directions that nobody has told of. The slowest rank is not known for one
+    /// direction alone.
+    fn shared(&self, told: Directions) -> SharedUse {
+        let RankUse { bytes, io_s, .. } = self.own(told);
+        if told.any() {
+            return SharedUse { bytes, io_s, ..SharedUse::default() };
+        }
+        let Self { slowest_rank, slowest_s, slowest_bytes, .. } = *self;
+        SharedUse { bytes, io_s: io_s + self.meta_s, slowest_rank, slowest_s, slowest_bytes }
+    }
+}
+
 impl Columns {
-    fn of(counters: &Counters) -> Self {
+    fn of(counters: &Counters, ranks: Option<u64>) -> Self {
         let ints = [
             "BYTES_READ",
             "BYTES_WRITTEN",
@@ -321,37 +448,47 @@ impl Columns {
         Self {
             ints: ints.map(|name| counters.shape.int(name)),
             floats: floats.map(|name| counters.shape.float(name)),
+            ranks,
         }
+    }
+
+    /// A rank that the job has, `None` for others.
+    fn rank(&self, rank: i64) -> Option<u64> {
+        u64::try_from(rank).ok().filter(|rank| self.ranks.is_none_or(|ranks| *rank < ranks))
     }
 
     fn row(&self, counters: &Counters, record: usize) -> Row {
         let (ints, floats) = (counters.ints(record), counters.floats(record));
-        let int = |at: usize| {
-            let value = self.ints[at].and_then(|column| ints.get(column)).copied();
-            value.and_then(|value| u64::try_from(value).ok()).unwrap_or(0)
-        };
-        let float = |at: usize| {
+        let raw = |at: usize| self.ints[at].and_then(|column| ints.get(column)).copied();
+        let int = |at: usize| raw(at).and_then(|value| u64::try_from(value).ok()).unwrap_or(0);
+        let rank = counters.ranks().get(record).copied().unwrap_or(SHARED_RANK);
+        // A shared record holds the sum over all ranks.
+        let ranks = if rank == SHARED_RANK { self.ranks.unwrap_or(1) as f64 } else { 1.0 };
+        let float = |at: usize, seconds_max: f64| {
             let value = self.floats[at].and_then(|column| floats.get(column)).copied();
-            value.filter(|value| (0.0..=SECONDS_MAX).contains(value)).unwrap_or(0.0)
+            value.filter(|value| (0.0..=seconds_max).contains(value)).unwrap_or(0.0)
         };
+        let slowest = raw(4).and_then(|rank| self.rank(rank));
         let (read_bytes, written_bytes) = (int(0), int(1));
         // The highest byte is 0 both for a file of one byte and for none.
         let end = |bytes: u64, highest: u64| if bytes == 0 { 0 } else { highest.saturating_add(1) };
         Row {
-            rank: counters.ranks().get(record).copied().unwrap_or(SHARED_RANK),
+            rank,
             read_bytes,
             written_bytes,
             read_end: end(read_bytes, int(2)),
             written_end: end(written_bytes, int(3)),
-            io_s: float(0) + float(1) + float(2),
-            slowest_rank: int(4),
-            slowest_bytes: int(5),
-            slowest_s: float(3),
+            read_s: float(0, SECONDS_MAX * ranks),
+            write_s: float(1, SECONDS_MAX * ranks),
+            meta_s: float(2, SECONDS_MAX * ranks),
+            slowest_rank: slowest.unwrap_or(0),
+            slowest_bytes: slowest.map_or(0, |_| int(5)),
+            slowest_s: slowest.map_or(0.0, |_| float(3, SECONDS_MAX)),
         }
     }
 }
 
-/// When bytes moved in one direction: each traced access; where there is no complete trace the time from
+/// When bytes moved in one direction: each traced access; where there is no whole trace the time from
 /// the first to the last access of each record, and the bins of the heatmap, which see into a file that
 /// stays open but are coarse.
 fn spans(log: &Log, traced: Option<&Dxt>, writes: bool) -> Vec<Vec<Span>> {
@@ -379,9 +516,10 @@ fn traced_spans(dxt: &Dxt, writes: bool) -> Vec<Span> {
     parts.flatten().map(span).collect()
 }
 
-/// `None` without a complete heatmap of POSIX.
+/// `None` without a whole heatmap of POSIX.
 fn binned_spans(log: &Log, writes: bool) -> Option<Vec<Span>> {
-    let heatmap = log.heatmap.as_ref().filter(|heatmap| !heatmap.partial)?;
+    let heatmap =
+        log.heatmap.as_ref().filter(|heatmap| !heatmap.partial && is_whole(log, Module::Heatmap))?;
     let is_posix = |id: &u64| log.names.get(*id).is_some_and(|name| name == "heatmap:POSIX");
     let timeline = heatmap.timeline(heatmap.interfaces().into_iter().find(is_posix)?);
     let bins = if writes { &timeline.write_bytes } else { &timeline.read_bytes };

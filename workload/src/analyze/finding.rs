@@ -197,8 +197,9 @@ pub struct Evidence {
     pub others: u64,
     /// Logs the samples come from.
     pub logs: u64,
-    /// Chance of a difference this large if there were none, already multiplied by the number of comparisons,
-    /// 0 to 1.
+    /// The p-value: how probable a difference this large would be by chance if the subject were like the
+    /// others, already multiplied by the number of comparisons (targets, and logs where several are pooled),
+    /// 0 to 1. It is not the probability that the finding is wrong.
     pub p_value: f64,
 }
 

@@ -57,7 +57,7 @@ impl Analyzer {
     fn add_facts(&mut self, facts: &Facts) -> Vec<Finding> {
         let thresholds = &self.thresholds;
         let samples = slow::samples(facts, &thresholds.target);
-        let slow = slow::find(&samples, &thresholds.target);
+        let slow = slow::find(&samples, 1, &thresholds.target);
         let mut findings = data::find(facts);
         let one_stripe = stripes::one_on_shared(facts, &thresholds.stripe);
         findings.extend(stripes::few_targets(facts, &one_stripe, &thresholds.stripe));
@@ -66,9 +66,9 @@ impl Analyzer {
         findings.extend(slow.iter().map(|target| target.finding(&facts.log)));
         findings.extend(ranks::find(facts, &slow, &thresholds.rank));
         findings.extend(bursts::find(facts, &thresholds.burst));
-        findings.extend(one_stripe.into_iter().map(|found| found.finding));
+        findings.extend(one_stripe.findings);
         findings.sort_by(|a, b| b.severity.cmp(&a.severity).then(a.code.cmp(&b.code)));
-        self.pool.add(samples);
+        self.pool.add(facts.run, samples);
         self.named.extend(slow);
         findings
     }
@@ -79,7 +79,7 @@ impl Analyzer {
         if self.pool.logs() < 2 {
             return Vec::new();
         }
-        let found = slow::find(&self.pool.samples, &self.thresholds.target);
+        let found = slow::find(self.pool.files(), self.pool.logs(), &self.thresholds.target);
         let is_new = |target: &&SlowTarget| !self.named.iter().any(|named| named.is_same_target(target));
         let together = format!("{} logs together", self.pool.logs());
         found.iter().filter(is_new).map(|target| target.finding(&together)).collect()

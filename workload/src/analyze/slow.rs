@@ -2,17 +2,20 @@
 //!
 //! A file's score is its I/O seconds per byte over the median of files like it: same log, direction, size
 //! within a factor of two, shared or not. The scores of one target's files are compared with all other
-//! files' of the same file system by a rank-sum test; a target is named where the chance of error, times
-//! the number of targets, is below the threshold *and* the median is several times as large. The worst is
-//! named first and leaves the comparison, so that it cannot hide a second one.
+//! files' of the same file system by a rank-sum test; a target is named where the p-value, times the number
+//! of targets, is below the threshold *and* the median is several times as large. The worst is named first
+//! and leaves the comparison, so that it cannot hide a second one.
+//!
+//! Over many logs the test needs samples that do not depend on each other: a copy of a log is left out, a
+//! file that many logs saw counts once, and the p-value is multiplied by the number of logs, too.
 //!
 //! Files over several targets are left out: their time is that of the slowest, and neighbours in a layout
 //! meet again and again, so that a healthy target would be named with the sick one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::facts::{Facts, FileUse};
+use super::facts::{Facts, FileUse, Run};
 use super::finding::{Code, Evidence, Finding, Subject, Value};
 use super::rank_sum::Ranking;
 use super::thresholds::TargetThresholds;
@@ -33,6 +36,8 @@ const NAMED_MAX: usize = 16;
 pub(super) struct Sample {
     mount: Arc<str>,
     ost: u32,
+    /// The file's record id, the same in every log.
+    id: u64,
     /// Seconds per byte over the median of files like it.
     score: f64,
     io_s: f64,
@@ -44,23 +49,36 @@ pub(super) struct Sample {
 /// Samples of many logs.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
-    pub(super) samples: Vec<Sample>,
-    logs: u64,
+    samples: Vec<Sample>,
+    /// One per log with samples in it.
+    runs: BTreeSet<Run>,
 }
 
 impl Pool {
     /// Logs with samples in it.
-    pub(super) const fn logs(&self) -> u64 {
-        self.logs
+    pub(super) fn logs(&self) -> u64 {
+        self.runs.len() as u64
     }
 
-    pub(super) fn add(&mut self, samples: Vec<Sample>) {
-        if samples.is_empty() || self.samples.len() + samples.len() > SAMPLES_MAX {
+    /// Adds the samples of a log, unless another log of the same run is in the pool.
+    pub(super) fn add(&mut self, run: Run, samples: Vec<Sample>) {
+        let is_full = self.samples.len() + samples.len() > SAMPLES_MAX;
+        if samples.is_empty() || is_full || !self.runs.insert(run) {
             return;
         }
-        self.logs += 1;
-        let log = self.logs;
+        let log = self.logs();
         self.samples.extend(samples.into_iter().map(|sample| Sample { log, ..sample }));
+    }
+
+    /// Each file once: of several logs that saw it on the same target, the one with its middle score. The
+    /// same name on another target is another file, made anew.
+    pub(super) fn files(&self) -> Vec<&Sample> {
+        let place = |a: &Sample, b: &Sample| (&a.mount, a.ost, a.id).cmp(&(&b.mount, b.ost, b.id));
+        let mut samples: Vec<&Sample> = self.samples.iter().collect();
+        samples.sort_by(|a, b| place(a, b).then(a.score.total_cmp(&b.score)).then(a.log.cmp(&b.log)));
+        // The lower of two middle ones: an even count must not make a target look slower.
+        let seen = samples.chunk_by(|a, b| place(a, b).is_eq());
+        seen.filter_map(|scores| scores.get((scores.len() - 1) / 2).copied()).collect()
     }
 }
 
@@ -118,6 +136,7 @@ pub(super) fn samples(facts: &Facts, thresholds: &TargetThresholds) -> Vec<Sampl
         samples.extend(files.iter().map(|(ost, file)| Sample {
             mount: Arc::clone(&mount),
             ost: *ost,
+            id: file.id,
             score: cost(file) / usual,
             io_s: file.io_s,
             bytes: file.bytes(),
@@ -127,8 +146,12 @@ pub(super) fn samples(facts: &Facts, thresholds: &TargetThresholds) -> Vec<Sampl
     samples
 }
 
-/// Slow targets among samples, the surest first.
-pub(super) fn find(samples: &[Sample], thresholds: &TargetThresholds) -> Vec<SlowTarget> {
+/// Slow targets among samples of so many logs, the surest first.
+pub(super) fn find<'a>(
+    samples: impl IntoIterator<Item = &'a Sample>,
+    logs: u64,
+    thresholds: &TargetThresholds,
+) -> Vec<SlowTarget> {
     let mut mounts: BTreeMap<&Arc<str>, Vec<&Sample>> = BTreeMap::new();
     for sample in samples {
         mounts.entry(&sample.mount).or_default().push(sample);
@@ -136,7 +159,7 @@ pub(super) fn find(samples: &[Sample], thresholds: &TargetThresholds) -> Vec<Slo
     let mut found = Vec::new();
     for mut left in mounts.into_values() {
         for _ in 0..NAMED_MAX {
-            let Some(worst) = worst(&left, thresholds) else { break };
+            let Some(worst) = worst(&left, logs, thresholds) else { break };
             left.retain(|sample| sample.ost != worst.ost);
             found.push(worst);
         }
@@ -145,7 +168,7 @@ pub(super) fn find(samples: &[Sample], thresholds: &TargetThresholds) -> Vec<Slo
 }
 
 /// The target that stands out most, if any does enough.
-fn worst(samples: &[&Sample], thresholds: &TargetThresholds) -> Option<SlowTarget> {
+fn worst(samples: &[&Sample], logs: u64, thresholds: &TargetThresholds) -> Option<SlowTarget> {
     let ranking = Ranking::of(&samples.iter().map(|sample| sample.score).collect::<Vec<_>>());
     let mut targets: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
     for (at, sample) in samples.iter().enumerate() {
@@ -156,7 +179,7 @@ fn worst(samples: &[&Sample], thresholds: &TargetThresholds) -> Option<SlowTarge
     }
     let enough = usize::try_from(thresholds.slow_files_min).unwrap_or(usize::MAX);
     let is_judged = |files: &[usize]| files.len() >= enough && samples.len() - files.len() >= 2 * enough;
-    let tests = targets.values().filter(|files| is_judged(files)).count() as f64;
+    let tests = targets.values().filter(|files| is_judged(files)).count() as f64 * logs as f64;
     let mut best: Option<(u32, &[usize], f64)> = None;
     for (ost, files) in &targets {
         if !is_judged(files) {
@@ -226,13 +249,14 @@ impl SlowTarget {
         let chance = if *p_value < 1e-9 { "below 1e-9".to_owned() } else { format!("{p_value:.1e}") };
         let words = format!(
             "OST {ost} (OST{ost:04x}){place} is slow: its {samples} files took a median of {} of I/O, {} as \
-             long per byte as the {others} files on other targets (median {}); chance of error {chance}, {}",
+             long per byte as the {others} files on other targets (median {}); {} would show this by chance \
+             with probability {chance} if the target were healthy",
             seconds(*median_s),
             times(self.factor),
             seconds(*others_median_s),
-            if *logs > 1 { format!("from {logs} logs") } else { "from one log".to_owned() },
+            if *logs > 1 { format!("{logs} logs") } else { "one log".to_owned() },
         );
-        let folder = if self.mount.is_empty() { "DIR".to_owned() } else { shell(&self.mount) };
+        let folder = shell(&self.mount).unwrap_or_else(|| "DIR".to_owned());
         let fix = format!(
             "Tell the administrators: they can look at it and keep new files away with lctl set_param \
              obdfilter.*-OST{ost:04x}.degraded=1 on its server. Move files that are still needed: lfs find \

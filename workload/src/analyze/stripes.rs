@@ -17,12 +17,29 @@ const FOLDERS_MAX: usize = 16;
 /// Stripe size in recommendations: large enough for full-sized requests of 4 MiB to meet one target.
 const STRIPE_SIZE: &str = "4M";
 
-/// Files of one folder that were reported, so that their bytes are not reported under another name again.
-#[derive(Clone, Debug)]
+/// Big shared files on one target.
+#[derive(Clone, Debug, Default)]
 pub(super) struct OneStripe {
-    pub(super) finding: Finding,
-    /// Mount, target and bytes of each file.
-    pub(super) held: Vec<(String, u32, u64)>,
+    pub(super) findings: Vec<Finding>,
+    /// All such files, also those of folders beyond the list, so that their bytes are not reported under
+    /// another name again.
+    pub(super) held: Vec<Held>,
+}
+
+/// What one file holds on its target.
+#[derive(Clone, Debug)]
+pub(super) struct Held {
+    pub(super) mount: String,
+    pub(super) ost: u32,
+    pub(super) bytes: u64,
+}
+
+/// Files that get one finding together.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Group<'a> {
+    Folder(&'a str),
+    /// Nobody knows in which folder it is.
+    File(u64),
 }
 
 /// A stripe count for a file of so many bytes that so many ranks use.
@@ -35,45 +52,59 @@ pub(super) fn recommended(size: u64, ranks: u64, thresholds: &StripeThresholds) 
 /// should change for one file.
 pub(super) fn folder_word(file: &FileUse) -> String {
     let own = file.name.as_deref().and_then(folder).filter(|path| *path != file.mount && *path != "/");
-    own.map_or_else(|| "DIR".to_owned(), shell)
+    own.and_then(shell).unwrap_or_else(|| "DIR".to_owned())
 }
 
-/// Big files that several ranks share and that lie on one target, by folder, the largest first.
-pub(super) fn one_on_shared(facts: &Facts, thresholds: &StripeThresholds) -> Vec<OneStripe> {
-    let mut folders: BTreeMap<Option<&str>, Vec<(&FileUse, u32)>> = BTreeMap::new();
+/// Big files that several ranks share and that lie on one target, by folder, the largest first. How many
+/// stripes they should have depends on the number of ranks, so nothing is said where the log hides it.
+pub(super) fn one_on_shared(facts: &Facts, thresholds: &StripeThresholds) -> OneStripe {
+    let Some(of_job) = facts.ranks else { return OneStripe::default() };
+    let mut groups: BTreeMap<Group<'_>, Vec<&FileUse>> = BTreeMap::new();
+    let mut held = Vec::new();
     for file in &facts.files {
         // A small file that many ranks read moves many bytes, too, but more stripes would not help it.
         let is_big = file.bytes().min(file.end) >= thresholds.big_shared_file.max(1);
-        if !is_big || file.ranks(facts.ranks) < 2 || file.slowest_s() < thresholds.shared_seconds_min {
+        if !is_big || file.ranks(of_job) < 2 || file.slowest_s() < thresholds.shared_seconds_min {
             continue;
         }
         let Some(ost) = file.only_target() else { continue };
-        folders.entry(file.name.as_deref().and_then(folder)).or_default().push((file, ost));
+        let group = file.name.as_deref().and_then(folder).map_or(Group::File(file.id), Group::Folder);
+        groups.entry(group).or_default().push(file);
+        held.push(Held { mount: file.mount.clone(), ost, bytes: file.bytes() });
     }
-    let mut found: Vec<OneStripe> = folders
+    let mut found: Vec<(&FileUse, u64)> = groups
         .into_values()
         .filter_map(|files| {
-            let largest = files.iter().max_by_key(|(file, _)| file.bytes())?.0;
-            let held = files.iter().map(|(file, ost)| (file.mount.clone(), *ost, file.bytes())).collect();
-            let finding = one_stripe_finding(facts, largest, files.len() as u64 - 1, thresholds);
-            Some(OneStripe { finding, held })
+            let largest = *files.iter().max_by_key(|file| file.bytes())?;
+            Some((largest, files.len() as u64 - 1))
         })
         .collect();
-    found.sort_by_key(|one| std::cmp::Reverse(one.held.iter().map(|(_, _, bytes)| *bytes).max()));
+    found.sort_by_key(|(largest, _)| std::cmp::Reverse(largest.bytes()));
     let more = found.len().saturating_sub(FOLDERS_MAX);
-    found.truncate(FOLDERS_MAX);
-    if let Some(last) = found.last_mut().filter(|_| more > 0) {
-        last.finding.words.push_str(&and_more(more));
+    let mut findings: Vec<Finding> = found
+        .into_iter()
+        .take(FOLDERS_MAX)
+        .map(|(largest, others)| {
+            one_stripe_finding(facts, largest, largest.ranks(of_job), others, thresholds)
+        })
+        .collect();
+    if let Some(last) = findings.last_mut().filter(|_| more > 0) {
+        last.words.push_str(&and_more(more));
     }
-    found
+    OneStripe { findings, held }
 }
 
 fn and_more(folders: usize) -> String {
     format!(" ({} more with such files)", crate::text::counted(folders as u64, "folder", "folders"))
 }
 
-fn one_stripe_finding(facts: &Facts, file: &FileUse, others: u64, thresholds: &StripeThresholds) -> Finding {
-    let ranks = file.ranks(facts.ranks);
+fn one_stripe_finding(
+    facts: &Facts,
+    file: &FileUse,
+    ranks: u64,
+    others: u64,
+    thresholds: &StripeThresholds,
+) -> Finding {
     let stripes = recommended(file.end, ranks, thresholds);
     let others_too = match others {
         0 => String::new(),
@@ -89,7 +120,7 @@ fn one_stripe_finding(facts: &Facts, file: &FileUse, others: u64, thresholds: &S
         "Make the file anew in a folder striped over {stripes} targets: lfs setstripe -c {stripes} -S \
          {STRIPE_SIZE} {}. An existing file: lfs migrate -c {stripes} -S {STRIPE_SIZE} {}.",
         folder_word(file),
-        file.name.as_deref().map_or_else(|| "FILE".to_owned(), shell),
+        file.name.as_deref().and_then(shell).unwrap_or_else(|| "FILE".to_owned()),
     );
     let subject = Subject::File { name: file.label() };
     Finding::new(Code::OneStripeShared, &facts.log, subject, words, fix).measured(&[
@@ -116,9 +147,10 @@ struct Mount<'a> {
 /// Jobs that move many bytes over few of the targets that the file system is known to have.
 pub(super) fn few_targets(
     facts: &Facts,
-    one_stripe: &[OneStripe],
+    one_stripe: &OneStripe,
     thresholds: &StripeThresholds,
 ) -> Vec<Finding> {
+    let Some(ranks) = facts.ranks else { return Vec::new() };
     let mut mounts: BTreeMap<&str, Mount<'_>> = BTreeMap::new();
     for file in facts.files.iter().filter(|file| !file.layout.is_empty()) {
         let mount = mounts.entry(&file.mount).or_default();
@@ -137,40 +169,36 @@ pub(super) fn few_targets(
     let mut findings = Vec::new();
     for (path, mount) in mounts {
         let (used, known) = (mount.used.len() as u64, u64::from(mount.highest) + 1);
-        let told = one_stripe
-            .iter()
-            .flat_map(|one| &one.held)
-            .filter(|held| held.0 == path)
-            .map(|held| held.2)
-            .fold(0, u64::saturating_add);
+        let held = one_stripe.held.iter().filter(|held| held.mount == path);
+        let told = held.map(|held| held.bytes).fold(0, u64::saturating_add);
         // One rank alone cannot keep many targets busy.
-        let is_few = (used as f64) < thresholds.few_targets_share * known as f64 && facts.ranks >= 2 * used;
+        let is_few = (used as f64) < thresholds.few_targets_share * known as f64 && ranks >= 2 * used;
         if used == 0 || mount.bytes < thresholds.many_bytes || !is_few || told >= mount.bytes / 2 {
             continue;
         }
-        findings.extend(
-            mount.largest.map(|largest| few_finding(facts, &mount, largest, used, known, thresholds)),
-        );
+        let finding = |largest| few_finding(facts, ranks, &mount, largest, known, thresholds);
+        findings.extend(mount.largest.map(finding));
     }
     findings
 }
 
 fn few_finding(
     facts: &Facts,
+    ranks: u64,
     mount: &Mount<'_>,
     largest: &FileUse,
-    used: u64,
     known: u64,
     thresholds: &StripeThresholds,
 ) -> Finding {
+    let used = mount.used.len() as u64;
     let words = format!(
         "{} of {} go through {used} of at least {known} targets ({})",
         Bytes(mount.bytes),
-        crate::text::counted(facts.ranks, "rank", "ranks"),
+        crate::text::counted(ranks, "rank", "ranks"),
         percent(used as f64 / known as f64),
     );
     let place = folder_word(largest);
-    let stripes = recommended(largest.end, facts.ranks, thresholds).min(known);
+    let stripes = recommended(largest.end, ranks, thresholds).min(known);
     // Many files on few targets were steered there: the file system alone would have spread them.
     let fix = if mount.files >= 4 * used {
         format!(
@@ -189,7 +217,7 @@ fn few_finding(
         ("targets_used", Value::Count(used)),
         ("targets_known", Value::Count(known)),
         ("files", Value::Count(mount.files)),
-        ("ranks", Value::Count(facts.ranks)),
+        ("ranks", Value::Count(ranks)),
     ])
 }
 
@@ -225,7 +253,7 @@ fn wide_finding(facts: &Facts, path: &str, files: &[&FileUse]) -> Finding {
     let count = files.len() as u64;
     let bytes = files.iter().map(|file| file.end).fold(0, u64::saturating_add);
     let stripes = files.iter().map(|file| file.stripes() as u64).max().unwrap_or(0);
-    let place = if path.is_empty() { "DIR".to_owned() } else { shell(path) };
+    let place = shell(path).unwrap_or_else(|| "DIR".to_owned());
     let words = format!(
         "{count} small files in {} ({} on average) have up to {stripes} stripes, most of them empty: each \
          file costs objects on all its targets when it is made, looked at and removed",

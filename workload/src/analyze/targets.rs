@@ -25,7 +25,7 @@ struct Carried<'a> {
 /// The most loaded target of each file system, where it carries far more than its part.
 pub(super) fn one_carries_most(
     facts: &Facts,
-    one_stripe: &[OneStripe],
+    one_stripe: &OneStripe,
     thresholds: &TargetThresholds,
 ) -> Vec<Finding> {
     let mut mounts: BTreeMap<&str, BTreeMap<u32, Carried<'_>>> = BTreeMap::new();
@@ -47,21 +47,23 @@ pub(super) fn one_carries_most(
             }
         }
     }
+    // Files without a layout are bytes of the job, too.
+    let of_job: f64 = facts.files.iter().map(|file| file.bytes() as f64).sum();
     let mut findings = Vec::new();
     for (path, targets) in &mounts {
-        let total: f64 = targets.values().map(|carried| carried.bytes).sum();
+        let of_mount: f64 = targets.values().map(|carried| carried.bytes).sum();
         let Some((ost, most)) = targets.iter().max_by(|a, b| a.1.bytes.total_cmp(&b.1.bytes)) else {
             continue;
         };
-        let share = most.bytes / total;
-        let even = 1.0 / targets.len() as f64;
-        let is_much = most.bytes >= thresholds.one_target_bytes as f64;
-        if !is_much || share < thresholds.one_target_share || share < thresholds.one_target_over_even * even {
+        let share = most.bytes / of_job;
+        let even_bytes = of_mount / targets.len() as f64;
+        let is_much = most.bytes >= thresholds.one_target_bytes as f64
+            && most.bytes >= thresholds.one_target_over_even * even_bytes;
+        if !is_much || share < thresholds.one_target_share {
             continue;
         }
-        let held =
-            one_stripe.iter().flat_map(|one| &one.held).filter(|held| held.0 == *path && held.1 == *ost);
-        let told = held.map(|(_, _, bytes)| *bytes).fold(0, u64::saturating_add);
+        let held = one_stripe.held.iter().filter(|held| held.mount == *path && held.ost == *ost);
+        let told = held.map(|held| held.bytes).fold(0, u64::saturating_add);
         if told as f64 >= most.bytes / 2.0 {
             continue;
         }
@@ -73,7 +75,7 @@ pub(super) fn one_carries_most(
 fn finding(facts: &Facts, path: &str, ost: u32, most: &Carried<'_>, share: f64, used: u64) -> Finding {
     let bytes = most.bytes as u64;
     let words = format!(
-        "OST {ost} carries {} of the job's bytes ({} in {}), where {used} targets are used",
+        "OST {ost} carries {} of the job's bytes ({} in {}), where {used} targets of its file system are used",
         percent(share),
         Bytes(bytes),
         crate::text::counted(most.files, "file", "files"),

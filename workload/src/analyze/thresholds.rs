@@ -60,11 +60,12 @@ pub struct TargetThresholds {
     pub one_target_bytes: u64,
     /// Share of the job's bytes on one target, 0 to 1.
     pub one_target_share: f64,
-    /// The same share, as a multiple of an even share over the targets used, 1 or more.
+    /// The bytes on it as a multiple of the even part: what the job moves on that file system over the targets
+    /// it uses there, above 1.
     pub one_target_over_even: f64,
     /// Seconds per byte of a slow target's files, as a multiple of those of its peers, above 1.
     pub slow_factor: f64,
-    /// Chance of error for all targets of a file system together, 0 to 1.
+    /// How probable it may be that any healthy target of a file system looks this slow by chance, 0 to 1.
     pub slow_p_value: f64,
     /// Files on a target from which it is judged.
     pub slow_files_min: u64,
@@ -89,6 +90,9 @@ pub struct RankThresholds {
     pub time_factor: f64,
     /// Share of the job's bytes that one rank moves, 0 to 1.
     pub one_rank_share: f64,
+    /// Bytes of that rank from which its share matters.
+    #[serde(deserialize_with = "bytes")]
+    pub bytes_min: u64,
 }
 
 /// Thresholds of `TZ-BURST-*`.
@@ -142,7 +146,14 @@ impl Default for TargetThresholds {
 
 impl Default for RankThresholds {
     fn default() -> Self {
-        Self { ranks_min: 8, seconds_min: 10.0, run_share_min: 0.005, time_factor: 4.0, one_rank_share: 0.9 }
+        Self {
+            ranks_min: 8,
+            seconds_min: 10.0,
+            run_share_min: 0.005,
+            time_factor: 4.0,
+            one_rank_share: 0.9,
+            bytes_min: 1 << 30,
+        }
     }
 }
 

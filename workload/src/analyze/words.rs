@@ -1,21 +1,49 @@
 //! Foreign names and numbers in sentences and commands.
 
-/// A foreign name for a screen: control characters, which could move the cursor, are escaped.
+/// Whether a screen shows a character as itself: no control, nothing invisible, nothing that changes the
+/// direction of what follows.
+fn is_shown(c: char) -> bool {
+    // Of the printable ones the library escapes these three, and marks that join the letter before them.
+    matches!(c, '\'' | '"' | '\\') || c.escape_debug().len() == 1
+}
+
+/// A foreign name for a screen: what could move the cursor, or hide or reverse a part, is escaped.
 pub(super) fn printable(name: &str) -> String {
     let mut safe = String::with_capacity(name.len());
     for c in name.chars() {
-        if c.is_control() { safe.extend(c.escape_default()) } else { safe.push(c) }
+        if is_shown(c) { safe.push(c) } else { safe.extend(c.escape_unicode()) }
     }
     safe
 }
 
-/// A name as one word of a shell command.
-pub(super) fn shell(name: &str) -> String {
+/// A name as one word of a shell command that means exactly this name; `None` where the log's name was no
+/// UTF-8, so that its bytes are lost.
+pub(super) fn shell(name: &str) -> Option<String> {
     let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+,:=@%".contains(c);
-    if !name.is_empty() && !name.starts_with('-') && name.chars().all(plain) {
-        return name.to_owned();
+    if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
+        return None;
     }
-    format!("'{}'", printable(name).replace('\'', "'\\''"))
+    if !name.starts_with('-') && name.chars().all(plain) {
+        return Some(name.to_owned());
+    }
+    if name.chars().all(is_shown) {
+        return Some(format!("'{}'", name.replace('\'', "'\\''")));
+    }
+    Some(ansi_c(name))
+}
+
+/// `$'...'` as bash, ksh and zsh read it: every byte that is not plain as two hexadecimal digits.
+fn ansi_c(name: &str) -> String {
+    let mut word = "$'".to_owned();
+    for byte in name.bytes() {
+        match byte {
+            b'\'' | b'\\' => word.extend(['\\', char::from(byte)]),
+            b' '..=b'~' => word.push(char::from(byte)),
+            _ => word.push_str(&format!("\\x{byte:02x}")),
+        }
+    }
+    word.push('\'');
+    word
 }
 
 /// The folder of a file, `None` for a name without one.
@@ -74,13 +102,44 @@ mod tests {
 
     #[test]
     fn names_cannot_leave_their_word() {
-        assert_eq!(shell("/scratch/a.h5"), "/scratch/a.h5");
-        assert_eq!(shell("/s/a b"), "'/s/a b'");
-        assert_eq!(shell("/s/it's; rm x"), "'/s/it'\\''s; rm x'");
-        assert_eq!(shell("-rf"), "'-rf'");
-        assert_eq!(shell(""), "''");
-        assert_eq!(shell("/s/\u{1b}[2J"), "'/s/\\u{1b}[2J'");
-        assert_eq!(printable("a\nb"), "a\\nb");
+        let rows = [
+            ("/scratch/a.h5", "/scratch/a.h5"),
+            ("/s/a b", "'/s/a b'"),
+            ("/s/it's; rm x", "'/s/it'\\''s; rm x'"),
+            ("-rf", "'-rf'"),
+            ("/s/größe", "'/s/größe'"),
+            ("/s/\u{1b}[2J", "$'/s/\\x1b[2J'"),
+            ("/s/a'\\\nb", "$'/s/a\\'\\\\\\x0ab'"),
+            ("/s/\u{202e}5h", "$'/s/\\xe2\\x80\\xae5h'"),
+        ];
+        for (name, wanted) in rows {
+            assert_eq!(shell(name).as_deref(), Some(wanted), "{name:?}");
+        }
+        assert_eq!((shell(""), shell("/s/\u{fffd}")), (None, None));
+    }
+
+    #[test]
+    fn what_a_screen_would_hide_is_shown() {
+        assert_eq!(printable("a\nb"), "a\\u{a}b");
+        assert_eq!(printable("it's \"größe\" \\ 数据"), "it's \"größe\" \\ 数据");
+        let hidden = ['\u{200b}'..='\u{200f}', '\u{202a}'..='\u{202e}', '\u{2066}'..='\u{2069}'];
+        for c in hidden.into_iter().flatten().chain(['\u{feff}', '\u{2028}', '\u{e0041}']) {
+            assert_eq!(printable(&c.to_string()), format!("\\u{{{:x}}}", u32::from(c)));
+        }
+    }
+
+    /// The shell itself says what the word means.
+    #[test]
+    #[cfg(unix)]
+    fn bash_reads_the_exact_name() {
+        for name in ["/s/it's", "/s/\u{202e}'\\x41\n$(id)`!", "-n", "/s/a\u{301}\u{7f}1", "~/*?"] {
+            let script = format!("printf %s {}", shell(name).unwrap());
+            let Ok(output) = std::process::Command::new("bash").args(["-c", &script]).output() else {
+                eprintln!("SKIPPED: bash is absent");
+                return;
+            };
+            assert_eq!(String::from_utf8(output.stdout).unwrap(), name, "{script}");
+        }
     }
 
     #[test]

@@ -33,7 +33,9 @@ impl HaccOutput {
         let refuse = |why: String| BenchOutputError::Params { file: self.file.clone(), why };
         let Some(place) = placement else {
             return Err(refuse(
-                "HACC-IO does not print how many ranks ran: give nodes and ranks per node".into(),
+                "HACC-IO does not print how many ranks ran: give nodes and ranks per node, on the command line with \
+                 --nodes and --ranks-per-node"
+                    .into(),
             ));
         };
         let ranks = u64::from(place.nodes) * u64::from(place.ranks_per_node);
@@ -47,7 +49,8 @@ impl HaccOutput {
         else {
             return Err(refuse(format!(
                 "{} bytes are no whole particles of {PARTICLE_BYTES} bytes and headers for {ranks} ranks: give the \
-                 number of ranks that ran",
+                 number of ranks that ran as nodes and ranks per node, on the command line with --nodes and \
+                 --ranks-per-node",
                 self.written_bytes
             )));
         };

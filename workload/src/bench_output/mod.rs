@@ -12,7 +12,6 @@ mod ior_params;
 mod mdtest;
 mod options;
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
@@ -20,8 +19,8 @@ pub use hacc::HaccOutput;
 pub use ior::{Direction, IorOutput, IorResult, IorTest};
 pub use mdtest::{MdtestOutput, MdtestRate};
 
-use crate::Workload;
 use crate::generate::{self, GenerateError, HaccParams, IorParams, MdtestParams};
+use crate::{Workload, regular};
 
 /// Largest output that is read. The longest known are 20 kB; rank-by-rank output of the largest runs stays below.
 const FILE_BYTES_MAX: u64 = 64 << 20;
@@ -162,6 +161,14 @@ pub enum BenchOutputError {
     },
 }
 
+impl BenchOutputError {
+    /// Whether the file is something else of which not even the kind is known: another format's reader may know more.
+    #[must_use]
+    pub fn is_unrecognised(&self) -> bool {
+        matches!(self, Self::Unknown { what, .. } if [EMPTY, UNRECOGNISED].contains(what))
+    }
+}
+
 /// Reads the output of a benchmark from a file, of whichever kind it is.
 ///
 /// # Errors
@@ -170,7 +177,7 @@ pub fn read(path: &Path) -> Result<Benchmark, BenchOutputError> {
     let file = path.display().to_string();
     let unreadable = |source| BenchOutputError::Unreadable { file: file.clone(), source };
     let mut bytes = Vec::new();
-    let opened = File::open(path).map_err(unreadable)?;
+    let opened = regular::open(path).map_err(unreadable)?;
     opened.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(unreadable)?;
     if bytes.len() as u64 > FILE_BYTES_MAX {
         return Err(BenchOutputError::TooLarge { file });
@@ -206,11 +213,14 @@ pub fn parse(file: &str, bytes: &[u8]) -> Result<Benchmark, BenchOutputError> {
     Err(BenchOutputError::Unknown { file: file.to_owned(), what: resembles(text) })
 }
 
+const EMPTY: &str = "is empty";
+const UNRECOGNISED: &str = "is no output of a benchmark that is known";
+
 /// What a file that is no output looks like.
 fn resembles(text: &str) -> &'static str {
     let first = text.lines().find(|line| !line.trim().is_empty()).unwrap_or_default();
     if first.is_empty() {
-        return "is empty";
+        return EMPTY;
     }
     if first.starts_with("IO500 version") || text.contains("[RESULT]") {
         return "is a summary of IO500: name the ior-*.txt or mdtest-*.txt beside it";
@@ -228,7 +238,7 @@ fn resembles(text: &str) -> &'static str {
     if text.lines().any(section) && text.lines().any(|line| line.contains('=')) {
         return "is a configuration file: name what the benchmark printed";
     }
-    "is no output of a benchmark that is known"
+    UNRECOGNISED
 }
 
 /// A value of the wrong form.

@@ -1,7 +1,6 @@
 //! Reads what a day's parts name: logs, workload files, and nothing for generators.
 
 use std::collections::BTreeMap;
-use std::fs::File as Opened;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use super::{ComposeError, Day, Part, PartSpec, Source, SourceSpec, Template};
 use crate::darshan::{ConvertOptions, to_workload};
 use crate::generate::{scale_bytes, with_file};
 use crate::limits::JOBS_MAX;
-use crate::{Action, File, FileId, Workload, csv_format};
+use crate::{Action, File, FileId, Workload, csv_format, regular};
 
 /// Logs that are read side by side, so that reading thousands needs the memory of these only.
 const LOGS_AT_ONCE: usize = 32;
@@ -118,7 +117,7 @@ impl Loading<'_> {
         for path in paths {
             let path = self.folder.join(path);
             let name = path.display().to_string();
-            let file = Opened::open(&path).map_err(|source| ComposeError::Open {
+            let file = regular::open(&path).map_err(|source| ComposeError::Open {
                 part: spec.name.clone(),
                 file: name.clone(),
                 source,

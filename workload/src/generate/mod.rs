@@ -149,7 +149,7 @@ pub enum GenerateError {
         rule: &'static str,
     },
     /// More of something than a workload may have.
-    #[error("{kind}: {found} {what}, the limit is {limit}")]
+    #[error("{kind}: {found} {what}, the limit is {limit}: take {}", fewer(kind, what))]
     TooMany {
         /// The generator or operation.
         kind: &'static str,
@@ -162,8 +162,59 @@ pub enum GenerateError {
     },
 }
 
+/// The generators; all other kinds of errors are about whole workloads.
+const KIND_NAMES: [&str; 6] = ["ior", "hacc", "checkpoint", "mdtest", "dl", "startup"];
+
+/// What to take less of, by what there is too much of. Sizes first where they decide: a run keeps its shape when
+/// fewer and larger transfers move its bytes.
+fn fewer(kind: &str, what: &str) -> &'static str {
+    if !KIND_NAMES.contains(&kind) {
+        return if kind == "scale" { "a smaller factor" } else { "fewer copies or traces" };
+    }
+    match what {
+        "operations" => {
+            "larger transfers, smaller sizes, fewer ranks, or fewer files, samples or repetitions"
+        }
+        "files" => "fewer files or samples for each rank, fewer ranks, or fewer repetitions",
+        "ranks" | "nodes" => "fewer nodes or ranks per node",
+        _ if what.contains("bytes") => "smaller sizes, fewer ranks or fewer repetitions",
+        _ => "a smaller run",
+    }
+}
+
 /// Refuses more of something than a workload may have.
 fn at_most(kind: &'static str, what: &'static str, found: u128, limit: u64) -> Result<(), GenerateError> {
     let limit = u128::from(limit);
     if found <= limit { Ok(()) } else { Err(GenerateError::TooMany { kind, what, found, limit }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_names_its_remedy() {
+        let said = |kind, what| at_most(kind, what, 9, 8).unwrap_err().to_string();
+        assert_eq!(
+            said("hacc", "nodes"),
+            "hacc: 9 nodes, the limit is 8: take fewer nodes or ranks per node"
+        );
+        assert!(said("ior", "operations").contains("take larger transfers"));
+        assert!(said("mdtest", "files").contains("take fewer files"));
+        assert!(said("dl", "bytes to move").contains("take smaller sizes"));
+        assert!(said("scale", "bytes in a file").contains("take a smaller factor"));
+        assert!(said("combine", "files").contains("take fewer copies or traces"));
+        assert_eq!(at_most("ior", "nodes", 8, 8), Ok(()));
+    }
+
+    #[test]
+    fn all_generators_have_remedies_of_their_own() {
+        // dl first asks for samples enough for all ranks.
+        for kind in KIND_NAMES.into_iter().filter(|kind| *kind != "dl") {
+            let error = from_spec(&format!("{kind}:nodes=2000000"), 1).unwrap_err();
+            assert!(error.to_string().contains("fewer nodes or ranks per node"), "{error}");
+        }
+        let error = from_spec("dl:epochs=4000000000,samples=4000000000", 1).unwrap_err();
+        assert!(KIND_NAMES.contains(&"dl") && error.to_string().contains("take fewer files"), "{error}");
+    }
 }

@@ -20,7 +20,7 @@ mod mpi;
 mod notes;
 mod rank;
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -30,8 +30,8 @@ use tarazu_darshan::lies_under;
 
 use self::line::Line;
 use self::rank::{Follower, RankTrace};
-use crate::Workload;
 use crate::limits::{OPS_MAX, RANKS_MAX};
+use crate::{Workload, regular};
 
 /// Longest line. Calls that wait for thousands of requests print each of them.
 const LINE_BYTES_MAX: usize = 1 << 20;
@@ -201,7 +201,7 @@ pub fn read_dir(path: &Path, options: &ReadOptions) -> Result<Read, RecorderErro
     let read = |file: &PathBuf| {
         let name = file.display().to_string();
         let open =
-            File::open(file).map_err(|source| RecorderError::Unreadable { file: name.clone(), source })?;
+            regular::open(file).map_err(|source| RecorderError::Unreadable { file: name.clone(), source })?;
         one_rank(&name, BufReader::new(open), &options.keep, &kept)
     };
     let results: Vec<Result<RankTrace, RecorderError>> = files.par_iter().map(read).collect();
@@ -286,7 +286,8 @@ fn ranks_in(folder: &Path, binary: &mut bool) -> Result<Vec<u64>, RecorderError>
     let unlisted = |source| RecorderError::Folder { path: folder.to_owned(), source };
     let mut ranks = Vec::new();
     for entry in fs::read_dir(folder).map_err(unlisted)? {
-        let name = entry.map_err(unlisted)?.file_name();
+        let entry = entry.map_err(unlisted)?;
+        let name = entry.file_name();
         let name = name.to_string_lossy();
         let Some((stem, ending)) = name.rsplit_once('.') else { continue };
         *binary |= BINARY.contains(&ending);
@@ -294,6 +295,11 @@ fn ranks_in(folder: &Path, binary: &mut bool) -> Result<Vec<u64>, RecorderError>
         let rank = stem.parse::<u64>().ok().filter(|rank| rank.to_string() == stem && ending == "txt");
         if ranks.len() as u64 > RANKS_MAX {
             return Err(RecorderError::TooLarge { what: "ranks", limit: RANKS_MAX });
+        }
+        if rank.is_some() {
+            let file = entry.path();
+            let unreadable = |source| RecorderError::Unreadable { file: file.display().to_string(), source };
+            regular::check(&file).map_err(unreadable)?;
         }
         ranks.extend(rank);
     }

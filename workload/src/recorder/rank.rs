@@ -185,16 +185,11 @@ impl<'a> Follower<'a> {
                 self.opened(line, layer, &path, O_CREAT | O_TRUNC)?;
             }
             Posix::Fopen => {
-                let flags = match line.arg_from_end(0)?.as_bytes().first() {
-                    Some(b'w') => O_CREAT | O_TRUNC,
-                    Some(b'a') => O_CREAT | O_APPEND,
-                    _ => 0,
-                };
                 let path = line.path_before(1)?;
-                self.opened(line, layer, &path, flags)?;
+                self.opened(line, layer, &path, flags_of(line.arg_from_end(0)?))?;
             }
             Posix::Fdopen => {
-                let appends = line.arg_from_end(0)?.starts_with('a');
+                let appends = flags_of(line.arg_from_end(0)?) & O_APPEND != 0;
                 let known = self.known(&line.path_before(1)?)?;
                 if let Some(open) = self.descriptor(known).filter(|_| appends) {
                     open.appends = true;
@@ -236,11 +231,7 @@ impl<'a> Follower<'a> {
                 let known = self.known(&line.path_before(0)?)?;
                 self.push_for(line, layer, known, |file| What::Fsync { file });
             }
-            Posix::Dup => {
-                let places = usize::from(line.args.len() > 1);
-                let name = line.path_before(places)?;
-                self.copied(&name);
-            }
+            Posix::Dup => self.copied(&line.path_before(usize::from(line.args.len() > 1))?),
             Posix::Fcntl => {
                 if line.args.len() >= 3 && [F_DUPFD, F_DUPFD_CLOEXEC].contains(&line.arg_from_end(1)?) {
                     self.copied(&line.path_before(2)?);
@@ -455,6 +446,15 @@ impl<'a> Follower<'a> {
 
     pub(super) fn push(&mut self, line: &Line, layer: Layer, what: What) {
         self.trace.calls.push(Call { start_ns: line.start_ns, end_ns: line.end_ns, layer, what });
+    }
+}
+
+/// The flags of `open` that a mode of `fopen` stands for, as far as they count here.
+fn flags_of(mode: &str) -> i64 {
+    match mode.as_bytes().first() {
+        Some(b'w') => O_CREAT | O_TRUNC,
+        Some(b'a') => O_CREAT | O_APPEND,
+        _ => 0,
     }
 }
 

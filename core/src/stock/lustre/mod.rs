@@ -2,7 +2,8 @@
 //! stripe count, and then list, start index, weighted or round robin (`lod_qos.c`, master of August 2026).
 //!
 //! One [`Lustre`] is the state of one metadata target; several know nothing of each other. It owns no clock:
-//! facts are taken over when they are older than twice `qos_maxage`, as the server reads its targets' statfs.
+//! free space is taken over when it is older than twice `qos_maxage`, as the server reads its targets' statfs; that a
+//! target is gone it notices at once.
 
 mod precreate;
 mod round_robin;
@@ -95,23 +96,26 @@ impl Lustre {
         Self::new(Generation::V216, settings, servers, pools)
     }
 
-    /// Takes over facts that are due. Whether objects are ready is always known.
+    /// Takes over facts: whether a target answers and has objects at once, its space when that is due.
     fn read(&mut self, knows: &Knows<'_>) {
         let age_s = self.read_at.map(|at| knows.now.since(at).as_secs());
-        if age_s.is_some_and(|age| age <= 2 * self.settings.maxage_s)
-            && self.cached.len() == knows.targets.len()
-        {
-            for (cached, now) in self.cached.iter_mut().zip(knows.targets) {
-                cached.precreated = now.precreated;
+        let is_due = age_s.is_none_or(|age| age > 2 * self.settings.maxage_s);
+        if is_due || self.cached.len() != knows.targets.len() {
+            let readied = |facts: &TargetFacts| TargetFacts { precreated: true, ..*facts };
+            if !self.cached.iter().map(readied).eq(knows.targets.iter().map(readied)) {
+                self.weights.mark_dirty();
             }
+            self.cached = knows.targets.to_vec();
+            self.read_at = Some(knows.now);
             return;
         }
-        let readied = |facts: &TargetFacts| TargetFacts { precreated: true, ..*facts };
-        if !self.cached.iter().map(readied).eq(knows.targets.iter().map(readied)) {
-            self.weights.mark_dirty();
+        for (cached, now) in self.cached.iter_mut().zip(knows.targets) {
+            if cached.usable != now.usable {
+                self.weights.mark_dirty();
+            }
+            let known = TargetFacts { free: cached.free, inodes_free: cached.inodes_free, ..*now };
+            *cached = known;
         }
-        self.cached = knows.targets.to_vec();
-        self.read_at = Some(knows.now);
     }
 
     /// The set of a component; an unknown pool is no pool.

@@ -4,6 +4,7 @@
 //! It is the only thing like feedback of load that Lustre's allocators have: a slow target answers slowly,
 //! runs out under a burst of creates, and is passed over.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use tarazu_layout::Time;
@@ -28,8 +29,11 @@ struct Request {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Precreate {
     ready: u32,
+    /// Creates that wait for objects on their way.
+    owed: u32,
     batch: u32,
-    request: Option<Request>,
+    /// By their arrival; the target works on one after the other.
+    requests: VecDeque<Request>,
     /// The batch was doubled since the last answer: once for each.
     doubled: bool,
 }
@@ -37,7 +41,7 @@ pub struct Precreate {
 impl Default for Precreate {
     /// As after the mount: the first batch is there.
     fn default() -> Self {
-        Self { ready: BATCH_MIN, batch: BATCH_MIN, request: None, doubled: false }
+        Self { ready: BATCH_MIN, owed: 0, batch: BATCH_MIN, requests: VecDeque::new(), doubled: false }
     }
 }
 
@@ -48,43 +52,56 @@ impl Precreate {
         self.ready
     }
 
-    /// Takes in what has arrived by `now`.
+    /// Takes in what has arrived by `now`; those who wait get theirs first.
     pub fn settle(&mut self, now: Time) {
-        if let Some(request) = self.request.take_if(|request| request.due <= now) {
-            self.ready += request.objects;
+        while let Some(request) = self.requests.pop_front_if(|request| request.due <= now) {
+            let paid = self.owed.min(request.objects);
+            self.owed -= paid;
+            self.ready += request.objects - paid;
             self.doubled = false;
         }
     }
 
     /// Takes one object and asks for more where they run low. Returns how long the create waits for it:
-    /// nothing if one is ready, else until the request on its way arrives.
+    /// nothing if one is ready, else until the request with its object arrives.
     ///
     /// `answer_in` is how long the target takes for so many objects at its present load.
     pub fn take(&mut self, now: Time, answer_in: impl Fn(u32) -> Duration) -> Duration {
         self.settle(now);
         if !self.doubled && self.ready <= self.batch / 4 + 1 {
-            self.batch = (self.batch * 2).min(BATCH_MAX);
-            self.doubled = true;
+            self.double();
         }
         let need = if self.batch > BATCH_LARGE { (self.batch / 4).min(BATCH_LARGE) } else { self.batch / 2 };
-        if self.request.is_none() && self.batch.saturating_sub(self.ready) > need {
-            self.request = Some(Request { objects: self.batch, due: now + answer_in(self.batch) });
+        if self.requests.is_empty() && self.batch.saturating_sub(self.ready) > need {
+            self.ask(now, &answer_in);
         }
         if self.ready > 0 {
             self.ready -= 1;
             return Duration::ZERO;
         }
-        let due = match self.request {
-            Some(request) => request.due,
-            None => {
-                let request = Request { objects: self.batch, due: now + answer_in(self.batch) };
-                self.request = Some(request);
-                request.due
+        self.owed += 1;
+        loop {
+            let mut covered = 0;
+            for request in &self.requests {
+                covered += request.objects;
+                if covered >= self.owed {
+                    return request.due.since(now);
+                }
             }
-        };
-        self.settle(due);
-        self.ready = self.ready.saturating_sub(1);
-        due.since(now)
+            // The next request goes out when the last one is answered, and is twice as large.
+            self.double();
+            self.ask(now, &answer_in);
+        }
+    }
+
+    fn double(&mut self) {
+        self.batch = (self.batch * 2).min(BATCH_MAX);
+        self.doubled = true;
+    }
+
+    fn ask(&mut self, now: Time, answer_in: &impl Fn(u32) -> Duration) {
+        let begun = self.requests.back().map_or(now, |last| last.due.max(now));
+        self.requests.push_back(Request { objects: self.batch, due: begun + answer_in(self.batch) });
     }
 }
 
@@ -120,6 +137,20 @@ mod tests {
         let expected = Duration::from_micros(100) * (20_000 - BATCH_MIN);
         assert!(waited >= expected, "{waited:?} {expected:?}");
         assert!(waited < expected * 2, "{waited:?} {expected:?}");
+    }
+
+    #[test]
+    fn a_burst_at_one_moment_waits_for_every_object() {
+        let mut store = Precreate::default();
+        let answer_in = |objects: u32| Duration::from_millis(u64::from(objects) * 100);
+        let waits: Vec<Duration> = (0..1000).map(|_| store.take(Time::ZERO, answer_in)).collect();
+        assert_eq!(waits.iter().filter(|wait| wait.is_zero()).count(), BATCH_MIN as usize);
+        assert!(waits.windows(2).all(|pair| pair[0] <= pair[1]));
+        // 968 objects at 0.1 s each, in whole batches.
+        assert!(waits[999] >= Duration::from_millis(96_800), "{:?}", waits[999]);
+        // Nobody else finds one ready before those have theirs.
+        store.settle(Time::ZERO + waits[999] - Duration::from_secs(1));
+        assert_eq!(store.ready(), 0);
     }
 
     #[test]

@@ -122,12 +122,11 @@ fn lists_are_strict() {
     assert_eq!(list(&[6, 1, 4], Some(2), &facts, 0.0), invalid(2));
     assert_eq!(list(&[6, 8, 4], None, &facts, 0.0), invalid(8));
     assert_eq!(list(&[6, 1, 6], None, &facts, 0.0), invalid(6));
-    // Degraded is accepted, unusable is not, once the metadata server has read it.
+    // Degraded is accepted, unusable is not, from the moment on.
     facts[1].degraded = true;
     facts[4].usable = false;
-    assert_eq!(placed(list(&[6, 1, 4], None, &facts, 1.0)), [6, 1, 4]);
-    assert_eq!(placed(list(&[6, 1, 5], None, &facts, 11.0)), [6, 1, 5]);
-    assert_eq!(list(&[6, 1, 4], None, &facts, 11.0), Decision::Fail(NoTarget::Listed(TargetId(4))));
+    assert_eq!(placed(list(&[6, 1, 5], None, &facts, 1.0)), [6, 1, 5]);
+    assert_eq!(list(&[6, 1, 4], None, &facts, 1.0), Decision::Fail(NoTarget::Listed(TargetId(4))));
 }
 
 #[test]

@@ -57,7 +57,9 @@ fn regular_bursts_with_their_period() {
 #[test]
 fn reads_are_told_apart() {
     let reading = Facts { reads: vec![regular(8, 4.0, 0.0)], ..job(16, Vec::new()) };
-    assert!(only(&reading, Code::PeriodicBursts).words.contains("the job reads"));
+    let finding = only(&reading, Code::PeriodicBursts);
+    assert!(finding.words.contains("the job reads"), "{}", finding.words);
+    assert!(finding.fix.ends_with("Reads take 12 % of the time."), "{}", finding.fix);
 }
 
 #[test]

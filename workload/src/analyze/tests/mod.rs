@@ -2,6 +2,7 @@
 
 mod bursts;
 mod hostile;
+mod made;
 mod ranks;
 mod slow;
 mod stripes;
@@ -21,7 +22,7 @@ const MIB: u64 = 1 << 20;
 fn job(ranks: u64, files: Vec<FileUse>) -> Facts {
     Facts {
         log: "job.darshan".into(),
-        ranks,
+        ranks: Some(ranks),
         run_time_s: Some(600.0),
         files,
         has_end: true,
@@ -33,6 +34,7 @@ fn job(ranks: u64, files: Vec<FileUse>) -> Facts {
 fn file(name: &str, bytes: u64, osts: &[u32]) -> FileUse {
     let piece = Piece { extent: Extent::ALL, stripe_size: MIB, osts: osts.to_vec() };
     FileUse {
+        id: tarazu_layout::hash::bytes(name.as_bytes()),
         name: Some(name.into()),
         mount: "/scratch".into(),
         written_bytes: bytes,

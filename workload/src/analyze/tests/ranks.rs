@@ -76,3 +76,17 @@ fn a_slow_target_is_not_a_slow_rank() {
         (0..120).map(|rank| own(rank, GIB, if rank % 10 == 7 { 80.0 } else { 10.0 }, &[(rank % 10) as u32]));
     assert_eq!(codes(&job(120, all.collect())), ["TZ-TARGET-02"]);
 }
+
+#[test]
+fn one_rank_with_few_bytes_does_not_do_all() {
+    let alone = |bytes| job(64, vec![own(0, bytes, 60.0, &[1, 2])]);
+    assert!(findings(&alone(GIB - 1)).is_empty());
+    assert_eq!(codes(&alone(GIB)), ["TZ-RANK-01"]);
+}
+
+#[test]
+fn without_a_number_of_ranks_none_is_blamed() {
+    let facts = job(16, files(16, GIB, 40.0));
+    assert_eq!(codes(&facts), ["TZ-RANK-01"]);
+    assert!(findings(&Facts { ranks: None, ..facts }).is_empty());
+}

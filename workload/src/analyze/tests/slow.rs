@@ -1,5 +1,6 @@
 use super::*;
 use crate::analyze::Subject;
+use crate::analyze::facts::Run;
 use tarazu_layout::hash::mix;
 
 /// A number from 0 to 1 that depends on seed and place.
@@ -13,9 +14,11 @@ fn system(seed: u64, files: u64, slow: &[u32], factor: f64) -> Facts {
     let all = (0..10 * files).map(|rank| {
         let ost = (rank % 10) as u32;
         let usual_s = 2.0 + 2.0 * noise(seed, rank);
-        own(rank, GIB, if slow.contains(&ost) { usual_s * factor } else { usual_s }, &[ost])
+        let io_s = if slow.contains(&ost) { usual_s * factor } else { usual_s };
+        FileUse { id: mix(mix(seed) ^ rank), ..own(rank, GIB, io_s, &[ost]) }
     });
-    job(10 * files, all.collect())
+    let run = Run { start_sec: seed as i64, ..Run::default() };
+    Facts { run, ..job(10 * files, all.collect()) }
 }
 
 fn named(facts: &Facts) -> Vec<u32> {
@@ -116,4 +119,71 @@ fn many_logs_show_what_one_does_not() {
     assert_eq!(analyzer.add_facts(&system(1, 12, &[7], 5.0)).len(), 1);
     let _ = analyzer.add_facts(&system(2, 2, &[7], 5.0));
     assert!(analyzer.finish().is_empty());
+}
+
+/// What only the logs together show.
+fn together(logs: &[Facts]) -> Vec<Finding> {
+    let mut analyzer = Analyzer::default();
+    for facts in logs {
+        let _ = analyzer.add_facts(facts);
+    }
+    analyzer.finish()
+}
+
+#[test]
+fn copies_of_a_log_are_no_evidence() {
+    // Two files on the target that happened to be slow.
+    let log = system(1, 2, &[7], 5.0);
+    let copies: Vec<Facts> =
+        (0..20).map(|copy| Facts { log: format!("copy {copy}"), ..log.clone() }).collect();
+    assert!(together(&copies).is_empty());
+    // Nor are other runs that read the same files again.
+    let again = |run: i64| Facts { run: Run { start_sec: run, ..Run::default() }, ..log.clone() };
+    assert!(together(&(0..20).map(again).collect::<Vec<_>>()).is_empty());
+    // Twenty runs with files of their own are.
+    let runs: Vec<Facts> = (0..20).map(|seed| system(seed, 2, &[7], 5.0)).collect();
+    assert_eq!(together(&runs).len(), 1);
+}
+
+#[test]
+fn a_file_seen_by_many_logs_counts_with_its_middle_score() {
+    // 16 files, judged slow by one run of three only.
+    let run = |run: i64, factor| Facts {
+        run: Run { start_sec: run, ..Run::default() },
+        ..system(1, 7, &[7], factor)
+    };
+    assert!(together(&[run(1, 9.0), run(2, 1.0), run(3, 1.0)]).is_empty());
+    let twelve = |start: i64, factor| Facts {
+        run: Run { start_sec: start, ..Run::default() },
+        ..system(1, 12, &[7], factor)
+    };
+    let thresholds = crate::analyze::TargetThresholds::default();
+    let mut pool = crate::analyze::slow::Pool::default();
+    for (start, factor) in [(1, 9.0), (2, 5.0), (3, 1.0)] {
+        let facts = twelve(start, factor);
+        pool.add(facts.run, crate::analyze::slow::samples(&facts, &thresholds));
+    }
+    assert_eq!((pool.logs(), pool.files().len()), (3, 120));
+    let found = crate::analyze::slow::find(pool.files(), pool.logs(), &thresholds);
+    assert_eq!(found.len(), 1);
+    assert!(found[0].finding("3 logs").words.contains("12 files"));
+}
+
+#[test]
+fn the_p_value_over_many_logs_is_multiplied_by_their_number() {
+    let facts = system(1, 12, &[7], 5.0);
+    let thresholds = crate::analyze::TargetThresholds::default();
+    let samples = crate::analyze::slow::samples(&facts, &thresholds);
+    let p_value = |logs| {
+        let found = crate::analyze::slow::find(&samples, logs, &thresholds);
+        found.first().map(|target| target.finding("x").evidence.unwrap().p_value)
+    };
+    let alone = p_value(1).unwrap();
+    assert!((p_value(7).unwrap() / (7.0 * alone) - 1.0).abs() < 1e-12);
+    assert_eq!(p_value((1e-4 / alone) as u64 + 1), None, "above the threshold");
+    let words = only(&facts, Code::SlowTarget).words;
+    assert!(
+        words.contains("by chance with probability") && words.contains("if the target were healthy"),
+        "{words}"
+    );
 }

@@ -152,3 +152,74 @@ fn one_target_carries_most() {
     let finding = only(&job(8, fixed.collect()), Code::OneTargetMost);
     assert!(finding.fix.contains("lfs getstripe -d /scratch/run"), "{}", finding.fix);
 }
+
+#[test]
+fn a_share_of_the_job_counts_all_its_bytes() {
+    let on = |mount: &str, file: FileUse| FileUse { mount: mount.into(), ..file };
+    let lustre = || {
+        let others = (1..4).map(|rank| own(rank, GIB, 3.0, &[rank as u32]));
+        others.chain([own(0, 12 * GIB, 3.0, &[20])]).collect::<Vec<_>>()
+    };
+    assert!(only(&job(8, lustre()), Code::OneTargetMost).words.contains("80 % of the job's bytes"));
+    // Nine GiB more elsewhere, without a layout: 12 of 24 GiB.
+    let elsewhere = |bytes| on("/home", FileUse { layout: Vec::new(), ..own(9, bytes, 3.0, &[0]) });
+    let with = |bytes| job(8, lustre().into_iter().chain([elsewhere(bytes)]).collect());
+    assert!(only(&with(9 * GIB), Code::OneTargetMost).words.contains("50 % of the job's bytes"));
+    assert!(findings(&with(10 * GIB)).is_empty(), "less than half of the job");
+    // Two file systems with layouts: none of the two carries half of the job on one target.
+    let both = lustre().into_iter().chain(lustre().into_iter().map(|file| on("/projects", file)));
+    assert!(findings(&job(8, both.collect())).is_empty(), "12 of 30 GiB each");
+    // The even part is that of the mount: one target of two there, whatever the other file systems have.
+    let few = [own(0, 30 * GIB, 3.0, &[1]), own(1, 20 * GIB, 3.0, &[2])];
+    let other = (2..6).map(|rank| on("/projects", own(rank, MIB, 3.0, &[rank as u32])));
+    assert!(findings(&job(8, few.into_iter().chain(other).collect())).is_empty());
+}
+
+#[test]
+fn files_without_a_folder_are_no_folder() {
+    let nameless = |id| FileUse { id, name: None, ..shared(2 * GIB, 64, 8.0, &[5]) };
+    let found = findings(&job(64, vec![nameless(7), nameless(8)]));
+    assert_eq!(found.len(), 2);
+    for finding in &found {
+        assert!(!finding.words.contains("of this folder"), "{}", finding.words);
+    }
+    let bare = |name: &str| FileUse { name: Some(name.into()), id: name.len() as u64, ..nameless(0) };
+    assert_eq!(findings(&job(64, vec![bare("a"), bare("bc")])).len(), 2);
+}
+
+#[test]
+fn what_is_beyond_the_list_is_not_said_under_another_name() {
+    let file = |at: u64| FileUse {
+        name: Some(format!("/scratch/{at}/x")),
+        ..shared(4 * GIB, 64, 8.0, &[if at < 16 { 5 } else { 6 }])
+    };
+    // 24 of 40 files lie on target 6, all of them in folders that the list leaves out.
+    let mut facts = job(64, (0..40).map(file).collect());
+    facts.files[..16].iter_mut().for_each(|file| file.written_bytes += 1);
+    let mut wide = own(0, 0, 0.0, &[0]);
+    wide.layout[0].osts = (0..100).collect();
+    facts.files.push(wide);
+    let found = findings(&facts);
+    assert_eq!(found.len(), 16, "{:?}", found.last());
+    assert!(found.iter().all(|finding| finding.code == Code::OneStripeShared));
+}
+
+#[test]
+fn without_a_number_of_ranks_nothing_depends_on_it() {
+    let unknown = |facts: Facts| Facts { ranks: None, ..facts };
+    assert!(!findings(&job(64, vec![shared(2 * GIB, 64, 8.0, &[5])])).is_empty());
+    assert!(findings(&unknown(job(64, vec![shared(2 * GIB, 64, 8.0, &[5])]))).is_empty());
+    assert!(findings(&unknown(job(100, dealt(2 * GIB, &[1, 2, 3], 39)))).is_empty());
+}
+
+#[test]
+fn stripes_that_a_small_file_does_not_reach_do_not_make_it_wide() {
+    let grown = |rank| {
+        let mut file = own(rank, MIB, 0.1, &[1]);
+        file.layout[0].extent.end = Some(64 * MIB);
+        let extent = Extent { start: 64 * MIB, end: None };
+        file.layout.push(Piece { extent, stripe_size: MIB, osts: vec![2, 3, 4, 5, 6, 7, 8, 9] });
+        file
+    };
+    assert!(findings(&job(64, (0..40).map(grown).collect())).is_empty());
+}
