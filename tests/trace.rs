@@ -166,6 +166,7 @@ fn pipe(path: &Path) -> Option<()> {
 }
 
 /// As [`tarazu`], for what may wait for a pipe or a device without end.
+#[allow(clippy::disallowed_methods, reason = "a test waits for a real process, but not for ever")]
 fn tarazu_in_time(args: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tarazu"));
     command.current_dir(env!("CARGO_MANIFEST_DIR")).args(args).stdout(Stdio::piped()).stderr(Stdio::piped());
