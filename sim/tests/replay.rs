@@ -333,7 +333,7 @@ fn extreme_systems_do_not_panic() {
     let ranks = (0..1100).map(|rank: u32| {
         vec![
             op(0.0, Action::Open { file: FileId(0) }),
-            op(0.0, Action::Read { file: FileId(0), offset: u64::from(rank) * MIB, bytes: MIB }),
+            op(0.0, Action::Read { file: FileId(0), offset: u64::from(rank) * 64, bytes: 64 }),
         ]
     });
     let mut workload = Workload { jobs: vec![job(ranks.collect())], files: files(1) };
