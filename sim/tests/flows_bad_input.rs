@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use tarazu_sim::flows::{finish_times_s, read_platform, read_transfers};
 
@@ -12,7 +13,12 @@ const HEADER: &str = "id,start_s,client,bytes,osts\n";
 
 /// A file of this test's own with the given content.
 fn file(name: &str, content: impl AsRef<[u8]>) -> PathBuf {
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    // A folder for each file: tests run side by side and use the same names.
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed).to_string();
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("flows_bad_input").join(number);
+    std::fs::create_dir_all(&folder).unwrap();
+    let path = folder.join(name);
     std::fs::write(&path, content).unwrap();
     path
 }
