@@ -6,7 +6,7 @@ use rayon::prelude::*;
 use tarazu_workload::Workload;
 
 use crate::outcome::{Metric, Outcome};
-use crate::replay::{ReplayError, run, run_recorded};
+use crate::replay::{ReplayError, run};
 use crate::scenario::{Policy, Scenario};
 use crate::stats::{Change, Interval, interval, paired_change};
 use crate::system::System;
@@ -227,10 +227,7 @@ pub fn experiment(
     let workload = laid_out.as_ref();
     // Collected in the order of `pairs`, so threads cannot change the result.
     let one = |(policy, seed): &(Policy, u64)| {
-        let outcome = match record && *seed == seeds[0] {
-            true => run_recorded(workload, system, scenario, *policy, *seed),
-            false => run(workload, system, scenario, *policy, *seed),
-        };
+        let outcome = run(workload, system, scenario, *policy, *seed, record && *seed == seeds[0]);
         run_ended();
         outcome
     };

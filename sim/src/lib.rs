@@ -29,7 +29,7 @@ pub use background::{BACKGROUND_MAX, Background, BackgroundSpec, LoadError, Mark
 pub use faults::{Fault, FaultError, FaultKind};
 pub use outcome::{Metric, Outcome};
 pub use replay::ReplayError;
-pub use runs::{run, run_laid_out, run_laid_out_recorded, run_recorded};
+pub use runs::{run, run_recorded};
 pub use scenario::{Forecast, ParseError, Policy, Scenario, Sick, Striping, Timing};
 pub use striping::Site;
 pub use system::{

@@ -3,9 +3,7 @@
 use tarazu_workload::Workload;
 
 use crate::outcome::Outcome;
-use crate::replay::ReplayError;
-/// For many runs of one workload: its striping has been laid by [`Striping::lay_out`](crate::Striping::lay_out).
-pub use crate::replay::{run as run_laid_out, run_recorded as run_laid_out_recorded};
+use crate::replay::{self, ReplayError};
 use crate::scenario::{Policy, Scenario};
 use crate::system::System;
 
@@ -20,7 +18,7 @@ pub fn run(
     policy: Policy,
     seed: u64,
 ) -> Result<Outcome, ReplayError> {
-    run_laid_out(&scenario.striping.lay_out(workload, system), system, scenario, policy, seed)
+    replay::run(&scenario.striping.lay_out(workload, system), system, scenario, policy, seed, false)
 }
 
 /// As [`run`], with [`Outcome::series`]; all other results are the same.
@@ -34,5 +32,5 @@ pub fn run_recorded(
     policy: Policy,
     seed: u64,
 ) -> Result<Outcome, ReplayError> {
-    run_laid_out_recorded(&scenario.striping.lay_out(workload, system), system, scenario, policy, seed)
+    replay::run(&scenario.striping.lay_out(workload, system), system, scenario, policy, seed, true)
 }

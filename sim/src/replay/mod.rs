@@ -206,36 +206,24 @@ struct Replay<'a> {
     pieces: Vec<Piece>,
 }
 
-/// Replays a workload once.
+/// Replays a workload once, its striping laid out; with [`Outcome::series`] where `record` says so, which changes no
+/// other result.
 ///
 /// # Errors
 /// The workload contradicts itself or the system, or the file system has no target for a file.
-pub fn run(
+pub(crate) fn run(
     workload: &Workload,
     system: &System,
     scenario: &Scenario,
     policy: Policy,
     seed: u64,
+    record: bool,
 ) -> Result<Outcome, ReplayError> {
     let mut replay = Replay::new(workload, system, scenario, policy, seed)?;
-    replay.run()?;
-    Ok(replay.outcome(policy))
-}
-
-/// As [`run`], with [`Outcome::series`]; all other results are the same.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_recorded(
-    workload: &Workload,
-    system: &System,
-    scenario: &Scenario,
-    policy: Policy,
-    seed: u64,
-) -> Result<Outcome, ReplayError> {
-    let mut replay = Replay::new(workload, system, scenario, policy, seed)?;
-    let targets = system.topology.targets().len();
-    replay.meters.recorder = Some(Box::new(Recorder::new(workload, targets)));
+    if record {
+        let targets = system.topology.targets().len();
+        replay.meters.recorder = Some(Box::new(Recorder::new(workload, targets)));
+    }
     replay.run()?;
     Ok(replay.outcome(policy))
 }

@@ -100,7 +100,7 @@ impl Moves {
     }
 
     /// Whether a node's cache has room for a piece.
-    fn has_room(&mut self, node: u32, piece: &Piece, limit: u64) -> bool {
+    fn has_room(&self, node: u32, piece: &Piece, limit: u64) -> bool {
         let dirty = self.channels.get(&(node, piece.target)).map_or(0, |channel| channel.dirty_bytes);
         // A piece larger than the whole cache goes through it alone.
         dirty == 0 || dirty.saturating_add(piece.bytes) <= limit
