@@ -242,7 +242,7 @@ const FROZEN_THINKS_NS: [u128; 2] = [4_566_772, 9_260_828];
 #[test]
 fn specifications_are_the_parameters_in_short() {
     let text = "ior:nodes=16,ranks_per_node=4,block=64MiB,transfer=1M,access=ssf,segments=2,iterations=4,gap=2.5,\
-        write=true,read=true,fsync=false,skew=0,start=3,job=9,uid=5,dir=/x";
+        write=true,read=true,wait=7,fsync=false,skew=0,start=3,job=9,uid=5,dir=/x";
     let params = IorParams {
         nodes: 16,
         ranks_per_node: 4,
@@ -254,6 +254,7 @@ fn specifications_are_the_parameters_in_short() {
         gap_s: 2.5,
         write: true,
         read: true,
+        wait_s: 7.0,
         fsync: false,
         skew_s: 0.0,
         start_s: 3.0,

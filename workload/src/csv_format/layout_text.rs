@@ -29,7 +29,7 @@ struct Draft {
 }
 
 /// Reads a layout and checks it.
-pub(super) fn parse(text: &str) -> Result<Layout, LayoutProblem> {
+pub(crate) fn parse(text: &str) -> Result<Layout, LayoutProblem> {
     let mut drafts = vec![Draft::default()];
     let mut words = text.split_whitespace();
     let mut first_option = true;

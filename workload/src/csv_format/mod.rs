@@ -5,7 +5,7 @@
 
 mod cells;
 mod error;
-mod layout_text;
+pub(crate) mod layout_text;
 mod lines;
 mod read;
 mod write;

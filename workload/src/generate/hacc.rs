@@ -38,6 +38,8 @@ pub struct HaccParams {
     pub gap_s: f64,
     /// Whether the ranks read the last checkpoint back at the end, as HACC-IO does.
     pub restart: bool,
+    /// Time between the last checkpoint and reading it back, in seconds.
+    pub wait_s: f64,
     /// Bound of the random delay of each rank after a barrier, in seconds.
     pub skew_s: f64,
     /// When the job starts, in seconds.
@@ -61,6 +63,7 @@ impl Default for HaccParams {
             steps: 1,
             gap_s: 60.0,
             restart: true,
+            wait_s: 0.0,
             skew_s: 0.01,
             start_s: 0.0,
             job: 1,
@@ -87,6 +90,7 @@ pub(super) fn generate(params: &HaccParams, seed: u64) -> Result<Workload, Gener
         return Err(GenerateError::Range { kind: "hacc", rule });
     }
     let gap = shape.seconds(params.gap_s, "gap must be 0 to 1e9 seconds")?;
+    let wait = shape.seconds(params.wait_s, "wait must be 0 to 1e9 seconds")?;
     let (files_each, sharing) = match params.access {
         Access::Fpp => (shape.world(), 1),
         Access::Ssf => (1, shape.world()),
@@ -116,6 +120,7 @@ pub(super) fn generate(params: &HaccParams, seed: u64) -> Result<Workload, Gener
         phase(&mut builder, params, &files, &|file, offset, bytes| Action::Write { file, offset, bytes });
     }
     if params.restart {
+        builder.think(wait);
         phase(&mut builder, params, &files, &|file, offset, bytes| Action::Read { file, offset, bytes });
     }
     Ok(builder.finish())

@@ -34,6 +34,8 @@ pub struct IorParams {
     pub write: bool,
     /// Whether to read back what the ranks of the next node wrote (`-r -C`).
     pub read: bool,
+    /// Time between writing and reading, in seconds: what was written may be cold by then.
+    pub wait_s: f64,
     /// Whether each rank syncs its file before it closes it (`-e`).
     pub fsync: bool,
     /// Bound of the random delay of each rank after a barrier, in seconds.
@@ -62,6 +64,7 @@ impl Default for IorParams {
             gap_s: 20.0,
             write: true,
             read: false,
+            wait_s: 0.0,
             fsync: true,
             skew_s: 0.01,
             start_s: 0.0,
@@ -71,6 +74,9 @@ impl Default for IorParams {
         }
     }
 }
+
+/// What is wrong with a wait.
+const WAIT_RULE: &str = "wait must be 0 to 1e9 seconds";
 
 impl IorParams {
     fn shape(&self, seed: u64) -> Shape<'_> {
@@ -102,6 +108,7 @@ impl IorParams {
             return refuse("write and read are both off: nothing is left to do");
         }
         shape.seconds(self.gap_s, "gap must be 0 to 1e9 seconds")?;
+        shape.seconds(self.wait_s, WAIT_RULE)?;
         let files_each = self.files_each(shape);
         let phases = u128::from(self.write) + u128::from(self.read);
         let transfers = u128::from(self.block_bytes / self.transfer_bytes) * u128::from(self.segments);
@@ -131,6 +138,7 @@ pub(super) fn generate(params: &IorParams, seed: u64) -> Result<Workload, Genera
     let shape = params.shape(seed);
     params.check(&shape)?;
     let gap = shape.seconds(params.gap_s, "gap must be 0 to 1e9 seconds")?;
+    let wait = shape.seconds(params.wait_s, WAIT_RULE)?;
     let mut builder = Builder::new(&shape);
     for iteration in 0..params.iterations {
         if iteration > 0 {
@@ -144,6 +152,9 @@ pub(super) fn generate(params: &IorParams, seed: u64) -> Result<Workload, Genera
             .collect();
         if params.write {
             phase(&mut builder, params, &files, Direction::Write);
+        }
+        if params.read && params.write {
+            builder.think(wait);
         }
         if params.read {
             phase(&mut builder, params, &files, Direction::Read);

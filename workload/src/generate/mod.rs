@@ -140,6 +140,15 @@ pub enum GenerateError {
         /// What it takes.
         wanted: &'static str,
     },
+    /// A layout that `lfs setstripe` would not take either.
+    #[error("layout {found:?} cannot be read; write it as for lfs setstripe, such as -c 4 -S 1M")]
+    Layout {
+        /// The text.
+        found: String,
+        /// What is wrong.
+        #[source]
+        problem: crate::csv_format::LayoutProblem,
+    },
     /// A parameter beyond its range, or at odds with another.
     #[error("{kind}: {rule}")]
     Range {

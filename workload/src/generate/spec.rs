@@ -5,6 +5,7 @@ use super::{
     StartupParams, Storage, checkpoint, dl, hacc, ior, mdtest, startup,
 };
 use crate::Workload;
+use crate::csv_format::layout_text;
 use crate::text::{parse_bytes, parse_seconds};
 
 /// The generators and their keys, for a command's help.
@@ -12,10 +13,10 @@ pub const KINDS: &str = "\
 KIND:KEY=VALUE,KEY=VALUE,...   every key has a default
 
 ior          IOR: writes, and reads by the next node, between barriers
-  access=fpp|ssf  block=256M  transfer=1M  segments=1  iterations=1  gap=20  write=true  read=false  fsync=true
+  access=fpp|ssf  block=256M  transfer=1M  segments=1  iterations=1  gap=20  write=true  read=false  wait=0  fsync=true
   (segmented shared file: segments=1; strided: block equal to transfer, many segments)
 hacc         HACC-IO: nine arrays of 38 bytes a particle behind a header of 24 MiB, then the restart
-  access=fpp|ssf  particles=4M  steps=1  gap=60  restart=true
+  access=fpp|ssf  particles=4M  steps=1  gap=60  restart=true  wait=0
 checkpoint   computes and writes its state, time after time
   access=fpp|ssf  bytes=512M  transfer=4M  count=4  period=300  jitter=0.1  fsync=true  restart=false
 mdtest       many small files: created and written, then read, between barriers; stat and removal are left out
@@ -29,16 +30,28 @@ startup      containers start at once: each node reads one image, or many small 
   nodes=64  ranks_per_node=1  skew=1
 
 all kinds    nodes=8  ranks_per_node=8  skew=0.01  start=0  job=1  uid=1000  dir=/KIND
+  layout=\"-c 4 -S 1M\": layout of the job's files in the words of lfs setstripe, also progressive; else the system's
 
-Sizes and particles take K M G T P E (binary; MiB and so on as well). gap, period, compute, skew and start are
+Sizes and particles take K M G T P E (binary; MiB and so on as well). gap, wait, period, compute, skew and start are
 seconds.
 ";
 
 /// Keys that every generator has.
-const SHARED_KEYS: &[&str] = &["nodes", "ranks_per_node", "skew", "start", "job", "uid", "dir"];
-const IOR_KEYS: &[&str] =
-    &["access", "block", "transfer", "segments", "iterations", "gap", "write", "read", "fsync", "api"];
-const HACC_KEYS: &[&str] = &["access", "particles", "steps", "gap", "restart"];
+const SHARED_KEYS: &[&str] = &["nodes", "ranks_per_node", "skew", "start", "job", "uid", "dir", "layout"];
+const IOR_KEYS: &[&str] = &[
+    "access",
+    "block",
+    "transfer",
+    "segments",
+    "iterations",
+    "gap",
+    "write",
+    "read",
+    "wait",
+    "fsync",
+    "api",
+];
+const HACC_KEYS: &[&str] = &["access", "particles", "steps", "gap", "restart", "wait"];
 const CHECKPOINT_KEYS: &[&str] =
     &["access", "bytes", "transfer", "count", "period", "jitter", "fsync", "restart"];
 const MDTEST_KEYS: &[&str] = &[
@@ -76,6 +89,18 @@ const STARTUP_KEYS: &[&str] =
 /// An unknown kind or key, a malformed value, and what the generator itself refuses.
 pub fn from_spec(spec: &str, seed: u64) -> Result<Workload, GenerateError> {
     let (kind, pairs) = spec.split_once(':').unwrap_or((spec, ""));
+    let mut workload = generate(kind, pairs, seed)?;
+    if let Some(text) = pairs.split(',').find_map(|pair| pair.strip_prefix("layout=")) {
+        let layout = layout_text::parse(text)
+            .map_err(|problem| GenerateError::Layout { found: text.chars().take(80).collect(), problem })?;
+        for file in &mut workload.files {
+            file.logged = Some(layout.clone());
+        }
+    }
+    Ok(workload)
+}
+
+fn generate(kind: &str, pairs: &str, seed: u64) -> Result<Workload, GenerateError> {
     match kind {
         "ior" => {
             let mut params = IorParams::default();
@@ -223,6 +248,8 @@ macro_rules! set_shared {
                 $params.dir = $pair.value.to_owned();
                 Ok(())
             }
+            // No generator's own affair: it is laid on the files afterwards.
+            "layout" => Ok(()),
             _ => $pair.unknown(),
         }
     };
@@ -239,6 +266,7 @@ fn set_ior(params: &mut IorParams, pair: &Pair) -> Result<(), GenerateError> {
         "gap" => pair.seconds(&mut params.gap_s),
         "write" => pair.flag(&mut params.write),
         "read" => pair.flag(&mut params.read),
+        "wait" => pair.seconds(&mut params.wait_s),
         "fsync" => pair.flag(&mut params.fsync),
         _ => set_shared!(params, pair),
     }
@@ -251,6 +279,7 @@ fn set_hacc(params: &mut HaccParams, pair: &Pair) -> Result<(), GenerateError> {
         "steps" => pair.count(&mut params.steps),
         "gap" => pair.seconds(&mut params.gap_s),
         "restart" => pair.flag(&mut params.restart),
+        "wait" => pair.seconds(&mut params.wait_s),
         _ => set_shared!(params, pair),
     }
 }
@@ -330,6 +359,7 @@ mod tests {
             "readers" => "rank",
             "write" | "read" | "fsync" | "restart" | "unique_dir" | "create" | "random" | "shared" => "true",
             "dir" => "/d",
+            "layout" => "-E 64M -c 1 -E -1 -c 8",
             "block" | "transfer" | "bytes" | "image" | "write_bytes" => "1M",
             "jitter" | "skew" | "spread" | "fraction" => "0.5",
             "samples" => "2048",
