@@ -1,7 +1,8 @@
 //! Every decision of tarazu as pure code.
 //!
 //! This crate owns what the controller sees ([`view`]), what was placed ([`ledger`]), what is foreseen
-//! ([`demand`]), how work is spread ([`planner`], [`fill`], [`ring`]), how a single file is placed
+//! ([`demand`]), how work is spread ([`planner`], [`fill`], [`ring`], and
+//! exactly, over all requests at once, [`mincost`]), how a single file is placed
 //! ([`placement`], [`stock`], for comparison [`rivals`]) and the controller as a state machine ([`control`]). The simulator and
 //! the services run exactly this code.
 //!
@@ -14,6 +15,7 @@ pub mod demand;
 pub mod fill;
 pub mod gain;
 pub mod ledger;
+pub mod mincost;
 pub mod placement;
 pub mod plan;
 pub mod planner;

@@ -9,6 +9,7 @@ mod input;
 mod logs;
 mod merge;
 mod output;
+mod place;
 mod sim;
 mod trace;
 pub(crate) mod words;
@@ -33,6 +34,8 @@ enum Tool {
     Analyze(analyze::AnalyzeArgs),
     /// Look into traces and convert them
     Trace(Box<trace::TraceArgs>),
+    /// Put the stripes of requests onto targets at the least cost
+    Place(place::PlaceArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -68,6 +71,7 @@ pub(crate) fn run() -> ExitCode {
         },
         Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
+        Tool::Place(args) => place::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));
