@@ -11,7 +11,7 @@ use std::time::Duration;
 use criterion::{Criterion, criterion_group, criterion_main};
 use tarazu_core::control::ControlConfig;
 use tarazu_core::demand::Demand;
-use tarazu_core::planner::TarazuPlanner;
+use tarazu_core::planner::{Parts, TarazuPlanner};
 use tarazu_core::policy::Planner;
 use tarazu_core::publish::encode_plan;
 use tarazu_core::ring::{RingRequest, build};
@@ -43,7 +43,8 @@ fn rings(criterion: &mut Criterion) {
         for (name, weights) in [("varied", &moderate), ("extreme", &extreme)] {
             criterion.bench_function(&format!("five_rings_{count}x{per_server}_{name}"), |bench| {
                 bench.iter(|| {
-                    let request = |weights| RingRequest { weights, servers: &servers, stripes: 8 };
+                    let request =
+                        |weights| RingRequest { weights, servers: &servers, stripes: 8, order: &[] };
                     let rings = weights.iter().map(|weights| build(black_box(&request(weights))));
                     rings.map(|ring| ring.unwrap().tickets.len()).sum::<usize>()
                 });
@@ -94,8 +95,11 @@ fn epoch(criterion: &mut Criterion) {
     let mut planner = TarazuPlanner {
         fresh_within: Duration::from_secs(15),
         now: Time(2),
+        lead: Duration::from_secs(5),
         layout_cost: Duration::from_micros(300),
+        layout_service: Duration::from_micros(20),
         always: false,
+        parts: Parts::ALL,
     };
     let mut rng = stream(1, "bench", 0);
     criterion.bench_function("epoch_2016_targets_200_jobs", |bench| {

@@ -13,6 +13,7 @@ use tarazu_layout::{JobId, TargetId, Time};
 use tarazu_table::{FRESH_INTERVALS, FsIdentity, Order};
 
 use crate::demand::Demand;
+use crate::health::{CANARY_BYTES, Detector, HealthConfig, Judge, Judgement, RAMP_IN, Ramp, Verdict};
 use crate::plan::Plan;
 use crate::policy::Planner;
 use crate::publish::{PublishError, encode_plan};
@@ -62,12 +63,24 @@ pub enum Event {
     JobStarted(JobStart),
     /// A job ended.
     JobEnded(JobId),
-    /// Somebody who can judge (an operator, a detector) says how fast a target is.
+    /// Somebody outside who can judge says how fast a target is: it holds until [`Event::JudgementLifted`].
     Judged {
         /// The target.
         target: TargetId,
         /// Its speed against its hardware class.
         health: Health,
+    },
+    /// What was judged from outside holds no longer; the target counts as well and is watched again.
+    JudgementLifted {
+        /// The target.
+        target: TargetId,
+    },
+    /// A canary that was asked for has ended.
+    CanaryDone {
+        /// The target it was written to.
+        target: TargetId,
+        /// Seconds that it took; `None` where it failed.
+        seconds: Option<f64>,
     },
     /// An operator takes a target out or back in.
     Drain {
@@ -158,6 +171,9 @@ pub enum Refused {
         /// The highest one known.
         known: u64,
     },
+    /// A canary that nobody asked for, or whose answer came too late.
+    #[error("no canary of {0} is waited for")]
+    UnknownCanary(TargetId),
     /// A record was reported durable that nobody asked for.
     #[error("no record {write} waits to become durable")]
     UnknownWrite {
@@ -185,6 +201,15 @@ pub enum Effect {
     Publish(Arc<Publication>),
     /// Tell all nodes that the table of this order still holds: their daemons renew its age.
     Confirm(Order),
+    /// Write so many bytes to an object on the target, directly to disk, then answer [`Event::CanaryDone`].
+    Canary {
+        /// The target.
+        target: TargetId,
+        /// Bytes to write.
+        bytes: u64,
+    },
+    /// Count and show: a target's health was judged anew.
+    Judged(Verdict),
     /// Count and show.
     Refused(Refused),
 }
@@ -216,14 +241,20 @@ pub struct Control {
     waiting: BTreeMap<u64, Durable>,
     /// The newest durable record of each drain, so that records may become durable in any order.
     drain_writes: BTreeMap<TargetId, u64>,
+    detector: Detector,
+    /// Sum of the targets' ramps at the last look.
+    ramps: f64,
 }
 
 impl Control {
     /// A controller before [`Event::Started`].
     #[must_use]
     pub fn new(config: ControlConfig, topology: Topology) -> Self {
+        let ramps = topology.targets().len() as f64;
         Self {
             config,
+            detector: Detector::new(&topology, config.interval, HealthConfig::default()),
+            ramps,
             view: Arc::new(View::new(topology)),
             plan: None,
             term: 0,
@@ -242,6 +273,13 @@ impl Control {
         }
     }
 
+    /// The same with health judged so; to be called before the first event.
+    #[must_use]
+    pub fn with_health(mut self, health: HealthConfig) -> Self {
+        self.detector = Detector::new(&self.view.topology, self.config.interval, health);
+        self
+    }
+
     /// The view, to look at.
     #[must_use]
     pub fn view(&self) -> &View {
@@ -256,9 +294,8 @@ impl Control {
 
     /// Takes one event and appends what is to be done to `out`.
     ///
-    /// `_rng` belongs to the signature because decisions to come (which canary, which two targets) draw
-    /// from it; today's steps are determined by their events alone.
-    pub fn step(&mut self, now: Time, event: Event, _rng: &mut Rng, out: &mut Vec<Effect>) {
+    /// Only the times of the first canaries are drawn from `rng`.
+    pub fn step(&mut self, now: Time, event: Event, rng: &mut Rng, out: &mut Vec<Effect>) {
         let outcome = match event {
             Event::Started { stored_term, drained } => self.start(stored_term, &drained, out),
             Event::SawTerm(term) => self.saw_term(term, out),
@@ -266,7 +303,8 @@ impl Control {
             Event::Drain { target, drained } => self.drain(target, drained, out),
             Event::Solved { seq, plan } => self.solved(seq, *plan, now, out),
             Event::Tick => {
-                self.age_if_due(now);
+                self.age_if_due(now, out);
+                self.send_canaries(now, rng, out);
                 Ok(())
             }
             news => self.take_news(news, now),
@@ -297,6 +335,7 @@ impl Control {
             Event::Sample(sample) => {
                 // The same load again is no reason for a new plan.
                 self.changed |= view.take_sample(&sample, now)?;
+                self.detector.take_sample(&self.view.topology, &sample, now);
                 return Ok(());
             }
             Event::Placed(batch) => batch.iter().for_each(|placed| view.take_placed(placed, now)),
@@ -312,6 +351,21 @@ impl Control {
                 // A speed of 0 or not-a-number would make work infinite; a sick target still has some.
                 let bounded = |share: f64| if share.is_finite() { share.clamp(1e-3, 1.0) } else { 1.0 };
                 seen.health = Health { read: bounded(health.read), write: bounded(health.write) };
+                seen.judged = Some(Judgement { at: now, by: Judge::Operator });
+                self.detector.pin(target);
+            }
+            Event::JudgementLifted { target } => {
+                let seen = view.targets.get_mut(target.index()).ok_or(Refused::UnknownTarget(target))?;
+                (seen.health, seen.judged) = (Health::WELL, None);
+                seen.ramp = Some(Ramp { from: now, takes: RAMP_IN });
+                self.detector.release(target);
+            }
+            Event::CanaryDone { target, seconds } => {
+                if !self.detector.take_canary(&self.view.topology, target, seconds, now) {
+                    return Err(Refused::UnknownCanary(target));
+                }
+                // It changes nothing before the next judgement.
+                return Ok(());
             }
             _ => {}
         }
@@ -352,7 +406,7 @@ impl Control {
 
     /// Looks once an interval for what changes by itself: jobs that fell silent (that walks the whole
     /// ledger), and agents that did.
-    fn age_if_due(&mut self, now: Time) {
+    fn age_if_due(&mut self, now: Time, out: &mut Vec<Effect>) {
         if now.since(self.last_expiry_at) < self.config.interval {
             return;
         }
@@ -361,6 +415,36 @@ impl Control {
         self.changed |= view.ledger.expire(now).0 > 0;
         let steady_only = view.is_mostly_silent(now, self.config.interval * FRESH_INTERVALS);
         self.changed |= self.plan.as_ref().is_some_and(|plan| plan.steady_only != steady_only);
+        self.judge(now, out);
+        let ramps = self.view.topology.ids().map(|target| self.view.ramp(target, now)).sum();
+        self.changed |= std::mem::replace(&mut self.ramps, ramps) != ramps;
+    }
+
+    /// Judges the targets' health by what came in since the last time.
+    fn judge(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let mut verdicts = Vec::new();
+        self.detector.judge(&self.view.topology, now, &mut verdicts);
+        if verdicts.is_empty() {
+            return;
+        }
+        self.changed = true;
+        let view = Arc::make_mut(&mut self.view);
+        for verdict in verdicts {
+            let seen = &mut view.targets[verdict.target.index()];
+            seen.health = verdict.health;
+            let judgement = Judgement { at: now, by: Judge::Detector(verdict.evidence) };
+            seen.judged = (verdict.health != Health::WELL).then_some(judgement);
+            if verdict.returns {
+                seen.ramp = Some(Ramp { from: now, takes: RAMP_IN });
+            }
+            out.push(Effect::Judged(verdict));
+        }
+    }
+
+    fn send_canaries(&mut self, now: Time, rng: &mut Rng, out: &mut Vec<Effect>) {
+        let mut due = Vec::new();
+        self.detector.canaries_due(now, rng, &mut due);
+        out.extend(due.into_iter().map(|target| Effect::Canary { target, bytes: CANARY_BYTES }));
     }
 
     fn raise_term(&mut self, above: u64, out: &mut Vec<Effect>) {

@@ -3,9 +3,13 @@
 //! This first form counts what job profiles announce. Forecasting from observed series has its own room
 //! to come; it will give the same [`Demand`].
 
-use tarazu_layout::Bytes;
-use tarazu_layout::limits::CLASSES_MAX;
+use std::cmp::Reverse;
 
+use tarazu_layout::Bytes;
+use tarazu_layout::limits::{CLASSES_MAX, STRIPES_MAX};
+use tarazu_table::{JobKey, filled_stripes};
+
+use crate::deal::Row;
 use crate::ledger::EXPECTED_MAX;
 use crate::sample::FileProfile;
 use crate::view::View;
@@ -35,8 +39,24 @@ pub struct ClassDemand {
     pub bytes: Bytes,
     /// The largest stripe count among them.
     pub stripe_count_max: u32,
-    /// The stripes of each job, in order of its number.
-    pub by_job: Vec<u64>,
+    /// One row a job and kind of file: those that have made none yet first, then those with the heaviest
+    /// stripes.
+    pub rows: Vec<DemandRow>,
+}
+
+/// Files of one kind that a job is about to make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DemandRow {
+    /// Under which its files are found in the table.
+    pub key: JobKey,
+    /// A whole burst of them, as a window of a ring.
+    pub whole: Row,
+    /// Stripes of the burst that are not placed yet.
+    pub stripes_to_come: u64,
+    /// Bursts that have been made already, whole ones.
+    pub bursts: u64,
+    /// Whether a burst is half made.
+    pub is_midway: bool,
 }
 
 /// The demand by size class.
@@ -64,12 +84,38 @@ impl Demand {
                 };
                 let stripes = to_come(u128::from(file.stripes_per_burst));
                 class.stripes = class.stripes.saturating_add(stripes);
-                class.by_job.push(stripes);
                 class.bytes += Bytes(to_come(burst_bytes(file)));
                 class.stripe_count_max = class.stripe_count_max.max(file.stripe_count);
+                class.rows.push(DemandRow {
+                    key: file.key,
+                    whole: window(file, job.world),
+                    stripes_to_come: stripes,
+                    bursts: view.made(file.key) / u64::from(file.files_per_burst.max(1)),
+                    is_midway: !view.made(file.key).is_multiple_of(u64::from(file.files_per_burst.max(1))),
+                });
             }
         }
+        for class in &mut demand.classes {
+            // Who has made nothing yet is about to; when the next burst of the others comes, nobody knows.
+            class.rows.sort_by_key(|row| (row.bursts > 0, Reverse(row.whole.stripe_bytes), row.key));
+        }
         demand
+    }
+}
+
+/// A burst as a window of a ring: all ranks take tickets, whether they make a file or not.
+fn window(file: &FileProfile, world: u32) -> Row {
+    let stripe_count = (file.stripe_count as usize).clamp(1, STRIPES_MAX);
+    let stripe_size = u32::try_from(file.stripe_size).unwrap_or(u32::MAX);
+    let step = filled_stripes(file.expected.0, stripe_size, stripe_count) as u32;
+    // One file is the first rank's as a rule; several in fewer than all ranks are spread over them.
+    let ranks = if file.files_per_burst > 1 { world } else { 1 };
+    let stripes = file.stripes_per_burst;
+    Row {
+        span: u64::from(file.files_per_burst.max(ranks)) * u64::from(step),
+        stripes,
+        step,
+        stripe_bytes: u64::try_from(burst_bytes(file) / u128::from(stripes.max(1))).unwrap_or(u64::MAX),
     }
 }
 

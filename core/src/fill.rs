@@ -59,7 +59,7 @@ fn score(bins: &[Bin], links: &[Link], units: &[u32], below: &[u32], target: u32
     Score { finish_us: own_us.max(link_us), own_us, target }
 }
 
-fn midpoint_us(base_us: i64, unit_us: i64, units: u32) -> i64 {
+pub(crate) fn midpoint_us(base_us: i64, unit_us: i64, units: u32) -> i64 {
     base_us.saturating_add(unit_us.saturating_mul(i64::from(units))).saturating_add(unit_us / 2)
 }
 

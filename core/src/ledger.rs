@@ -42,6 +42,8 @@ pub struct Books {
 struct Entry {
     /// Expected bytes of the files that are still open: the most that can be outstanding.
     open: u64,
+    /// How many those files are.
+    files: u32,
     outstanding: u64,
     last_news: Time,
 }
@@ -52,6 +54,8 @@ pub struct Ledger {
     /// By target first, because that is how it is read and lowered.
     entries: BTreeMap<(TargetId, JobId), Entry>,
     per_target: Vec<u64>,
+    /// Open files by target.
+    streams: Vec<u32>,
     per_job: BTreeMap<JobId, u128>,
     books: Books,
 }
@@ -60,13 +64,19 @@ impl Ledger {
     /// An empty ledger for targets `0..targets`.
     #[must_use]
     pub fn new(targets: usize) -> Self {
-        Self { per_target: vec![0; targets], ..Self::default() }
+        Self { per_target: vec![0; targets], streams: vec![0; targets], ..Self::default() }
     }
 
     /// Work expected on a target; 0 for one that does not exist.
     #[must_use]
     pub fn outstanding(&self, target: TargetId) -> Bytes {
         Bytes(self.per_target.get(target.index()).copied().unwrap_or(0))
+    }
+
+    /// Placed files that are open on a target; 0 for one that does not exist.
+    #[must_use]
+    pub fn streams(&self, target: TargetId) -> u32 {
+        self.streams.get(target.index()).copied().unwrap_or(0)
     }
 
     /// Work of a job on all targets.
@@ -103,8 +113,14 @@ impl Ledger {
         }
         // However often it is claimed, a target's sum stays far from the end of its 64 bits.
         let bytes = bytes.0.min(EXPECTED_MAX).min((u64::MAX >> 1) - *sum);
-        let entry =
-            self.entries.entry((target, job)).or_insert(Entry { open: 0, outstanding: 0, last_news: now });
+        let entry = self.entries.entry((target, job)).or_insert(Entry {
+            open: 0,
+            files: 0,
+            outstanding: 0,
+            last_news: now,
+        });
+        entry.files = entry.files.saturating_add(1);
+        self.streams[target.index()] = self.streams[target.index()].saturating_add(1);
         entry.open = entry.open.saturating_add(bytes);
         entry.outstanding += bytes;
         entry.last_news = now;
@@ -155,6 +171,10 @@ impl Ledger {
     pub fn close_file(&mut self, job: JobId, target: TargetId, expected: Bytes, written: Bytes) -> Bytes {
         let Some(entry) = self.entries.get_mut(&(target, job)) else { return Bytes::ZERO };
         entry.open = entry.open.saturating_sub(expected.0);
+        if entry.files > 0 {
+            entry.files -= 1;
+            self.streams[target.index()] = self.streams[target.index()].saturating_sub(1);
+        }
         let released = entry.outstanding.saturating_sub(entry.open);
         entry.outstanding -= released;
         let delivered = released.min(written.0);
@@ -184,14 +204,16 @@ impl Ledger {
         self.entries.retain(|key, entry| {
             let end = ends(key, entry);
             if end {
-                ended.push((*key, entry.outstanding));
+                ended.push((*key, entry.outstanding, entry.files));
             }
             !end
         });
-        for ((target, job), bytes) in &ended {
+        for ((target, job), bytes, files) in &ended {
             self.lower(*job, *target, *bytes);
+            let streams = &mut self.streams[target.index()];
+            *streams = streams.saturating_sub(*files);
         }
-        ended.iter().map(|(_, bytes)| bytes).sum()
+        ended.iter().map(|(_, bytes, _)| bytes).sum()
     }
 
     fn lower(&mut self, job: JobId, target: TargetId, bytes: u64) {
@@ -208,15 +230,18 @@ impl Ledger {
     #[must_use]
     pub fn is_consistent(&self) -> bool {
         let mut per_target = vec![0u64; self.per_target.len()];
+        let mut streams = vec![0u32; self.per_target.len()];
         let mut per_job = BTreeMap::<JobId, u128>::new();
         for ((target, job), entry) in &self.entries {
             per_target[target.index()] += entry.outstanding;
+            streams[target.index()] += entry.files;
             *per_job.entry(*job).or_default() += u128::from(entry.outstanding);
         }
         let books = self.books;
         let outstanding: u128 = per_target.iter().map(|sum| u128::from(*sum)).sum();
         let same = |(job, sum): (&JobId, &u128)| per_job.get(job).copied().unwrap_or(0) == *sum;
         per_target == self.per_target
+            && streams == self.streams
             && self.per_job.iter().all(same)
             && outstanding == books.outstanding
             && books.placed == books.outstanding + books.delivered + books.closed + books.expired

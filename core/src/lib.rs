@@ -11,20 +11,27 @@
 #![forbid(unsafe_code)]
 
 pub mod control;
+pub mod deal;
 pub mod demand;
+pub mod exact;
 pub mod fill;
 pub mod gain;
+pub mod health;
 pub mod ledger;
 pub mod mincost;
+pub mod persistence;
 pub mod placement;
 pub mod plan;
 pub mod planner;
 pub mod policy;
 pub mod publish;
+pub mod recent;
 pub mod ring;
 pub mod rivals;
 pub mod rng;
 pub mod sample;
 pub mod stock;
+pub mod striping;
 pub mod topology;
 pub mod view;
+pub mod worth;

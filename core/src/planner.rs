@@ -4,21 +4,25 @@
 //! believed to have. Live load of others makes a target slower rather than fuller: it is a rate that
 //! may last, not a queue that drains, and is shrunk by how well such load predicts itself.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tarazu_layout::limits::{DISTINCT_TICKETS, TABLE_JOBS_MAX};
-use tarazu_layout::{Bytes, TargetId, Time};
-use tarazu_table::{JobEntry, Order};
+use tarazu_layout::limits::DISTINCT_TICKETS;
+use tarazu_layout::{ServerId, TargetId, Time};
+use tarazu_table::{JobKey, Order, Place};
 
-use crate::demand::{CLASSES, ClassDemand, Demand, class_of};
-use crate::fill::{Bin, Link, fill, last_finish_us};
-use crate::gain::{Burst, GAIN_OVER_COST, GAIN_SHARE_MIN, Walked};
-use crate::plan::{ClassPlan, Plan, TargetReason};
+use crate::deal::{self, Burden, Row, Speeds};
+use crate::demand::{CLASSES, ClassDemand, Demand, DemandRow};
+use crate::exact;
+use crate::fill::{Bin, Filled, Link, fill, last_finish_us};
+use crate::gain::Lasts;
+use crate::plan::{Belief, ClassPlan, Placing, Plan, TargetReason};
 use crate::policy::Planner;
 use crate::ring::{self, RingRequest};
 use crate::rng::Rng;
-use crate::sample::FileProfile;
+use crate::topology::{ServerSpec, Topology};
 use crate::view::{Exclusion, View};
+use crate::worth::{Gain, Worth, job_rows, steered};
 
 /// Share of the targets that may be excluded by our own judgement: beyond it the judgement is more
 /// likely wrong than a third of the machine sick.
@@ -27,12 +31,15 @@ pub const AUTOMATIC_EXCLUSIONS_MAX: f64 = 0.3;
 /// Targets that are never excluded automatically, the best ones: a file system needs some place.
 pub const TARGETS_LEFT_MIN: usize = 2;
 
-/// Part of a target's excess load that is still there when a file placed now is written: its
-/// autocorrelation after 15 s, measured on 24 targets of NERSC's Edison (12 hours, 5 s samples).
-pub const LOAD_PERSISTENCE: f64 = 0.31;
-
 /// Others' load counts up to this share of a target's bandwidth: an overloaded target still serves.
 const LOAD_SHARE_MAX: f64 = 0.95;
+
+/// A target is taken to be as idle as it looks if it has delivered this share of its class's bandwidth over
+/// a reporting interval, some time lately.
+const PROVED_SHARE: f64 = 0.5;
+
+/// Least share of a target's bandwidth that is reckoned with while it comes back: work must stay finite.
+const RAMP_MIN: f64 = 0.01;
 
 /// New tickets must finish this much earlier to replace the previous ones, as a share: rings that
 /// change for nothing cost fan-out and explain badly.
@@ -41,6 +48,38 @@ const KEEP_WITHIN: f64 = 0.02;
 /// Bytes of one stripe where a class has no announced demand: the geometric middle of its range.
 const NOMINAL_BYTES: [u64; CLASSES] = [1 << 20, 128 << 20, 4 << 30, 64 << 30];
 
+/// Parts of the decision that can be taken away one by one, to measure what each is worth.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parts {
+    /// Placed work that waits on targets.
+    pub ledger: bool,
+    /// Live load of others.
+    pub load: bool,
+    /// Server links as a second bottleneck.
+    pub servers: bool,
+    /// Small files share a target with those before them instead of waiting for all of their work.
+    pub streams: bool,
+    /// What was written lately decides where nothing else does.
+    pub written: bool,
+    /// Each job has its place on its ring; without, it begins where a hash says.
+    pub places: bool,
+    /// Units are spread by the exact solver instead of by filling: no part of the default, a check of it.
+    pub exact: bool,
+}
+
+impl Parts {
+    /// All of them, with filling.
+    pub const ALL: Self = Self {
+        ledger: true,
+        load: true,
+        servers: true,
+        streams: true,
+        written: true,
+        places: true,
+        exact: false,
+    };
+}
+
 /// The planner. Stateless: what must be remembered is in the previous plan.
 #[derive(Clone, Copy, Debug)]
 pub struct TarazuPlanner {
@@ -48,96 +87,197 @@ pub struct TarazuPlanner {
     pub fresh_within: Duration,
     /// The moment that views are judged at.
     pub now: Time,
+    /// From the moment that placed work was last heard of until a file meets it, on average: work that a
+    /// target does meanwhile is in nobody's way. About one reporting interval: half for the report to come,
+    /// half for the plan to be used.
+    pub lead: Duration,
     /// What an explicit layout adds to a create.
     pub layout_cost: Duration,
+    /// What an explicit layout keeps the metadata server busy: the files of a burst wait for each other there.
+    pub layout_service: Duration,
     /// Steer every known job, also where nothing is expected of it: to measure what steering costs.
     pub always: bool,
+    /// What takes part in the decision.
+    pub parts: Parts,
 }
 
 impl Planner for TarazuPlanner {
     fn plan(&mut self, view: &View, demand: &Demand, previous: Option<&Plan>, _rng: &mut Rng) -> Plan {
         let reasons = reasons(view);
-        let mut work = Work::of_ledger(view);
+        let facts = Facts::new(self, view);
+        let mut burden = facts.burden.clone();
+        let plain = plain_ring(&facts, &reasons);
+        let mut gains = BTreeMap::new();
         let mut classes: Vec<ClassPlan> = Vec::with_capacity(CLASSES);
-        // Largest files first: they are hardest to fit, and the smaller classes see them as work.
+        // Largest files first: they are hardest to place, and the smaller classes see where they went.
         for class in (0..CLASSES).rev() {
             let before = previous.and_then(|plan| plan.classes.get(class));
-            let wanted = &demand.classes[class];
-            let planned = self.plan_class(view, &reasons, &work, wanted, NOMINAL_BYTES[class], before);
-            work.add(view, wanted, &planned.tickets);
+            let shape = Shape::of(&demand.classes[class], NOMINAL_BYTES[class]);
+            let mut planned = self.plan_class(&facts, &reasons, &burden, &shape, before);
+            let rows = &demand.classes[class].rows;
+            deal_class(&facts, &plain, &mut planned, rows, before, &mut burden, &mut gains);
             classes.push(planned);
         }
         classes.reverse();
         let steady = self.plan_steady(view, &reasons, previous);
-        let gains = self.gains(view, demand, &reasons, &classes);
-        let (jobs, jobs_left_out) = job_rows(view, &gains);
+        let worth = Worth {
+            gains,
+            at_any_cost: self.always || reasons.contains(&TargetReason::Excluded(Exclusion::Drained)),
+            layout_s: self.layout_cost.as_secs_f64(),
+            service_s: self.layout_service.as_secs_f64(),
+            steered: steered(previous),
+        };
+        let jobs = job_rows(view, &worth, &classes, self.parts.places);
         Plan {
             order: Order::default(),
             made_at: self.now,
             steady_only: view.is_mostly_silent(self.now, self.fresh_within),
             reasons,
+            beliefs: Belief::of_all(view, &facts.write_bps, &facts.burden, self.now),
             classes,
             steady,
-            jobs,
-            jobs_left_out,
+            jobs: jobs.rows,
+            verdicts: jobs.verdicts,
+            jobs_left_out: jobs.left_out,
         }
     }
 }
 
-/// Work that targets and links already have.
-struct Work {
-    target_bytes: Vec<f64>,
+/// What the planner knows of every target, worked out once.
+struct Facts<'a> {
+    topology: &'a Topology,
+    servers: Vec<ServerId>,
+    /// Bandwidth left for a file that is placed now, bytes/s.
+    write_bps: Vec<f64>,
+    read_bps: Vec<f64>,
+    /// Share of its bandwidth that a target is to be used with until it has proved itself, above 0.
+    ramp: Vec<f64>,
+    /// Files being written to each target.
+    streams: Vec<u32>,
+    burden: Burden,
 }
 
-impl Work {
-    fn of_ledger(view: &View) -> Self {
-        let bytes = |target: TargetId| view.ledger.outstanding(target).0 as f64;
-        Self { target_bytes: view.topology.ids().map(bytes).collect() }
+impl<'a> Facts<'a> {
+    fn new(planner: &TarazuPlanner, view: &'a View) -> Self {
+        let ids = || view.topology.ids();
+        let write_bps = planner.expected_bps(view);
+        let read_bps: Vec<f64> = ids().map(|target| view.read_bps(target)).collect();
+        let waiting = |target: TargetId| view.ledger.outstanding(target).0 as f64;
+        let lead_s = planner.lead.as_secs_f64();
+        let of_ledger = |target: TargetId| {
+            let work_s = (waiting(target) / write_bps[target.index()] - lead_s).max(0.0);
+            if planner.parts.ledger { work_s } else { 0.0 }
+        };
+        let on_its_way = |target: TargetId| {
+            if planner.parts.ledger { waiting(target) / write_bps[target.index()] } else { 0.0 }
+        };
+        let written = |target: TargetId| {
+            let bytes = view.recent.bytes(target, planner.now) + waiting(target);
+            if planner.parts.written { bytes / read_bps[target.index()] } else { 0.0 }
+        };
+        let mut written_s: Vec<f64> = ids().map(written).collect();
+        let mean_s = written_s.iter().sum::<f64>() / written_s.len().max(1) as f64;
+        for target in ids().filter(|target| !planner.has_proved(view, *target)) {
+            // A sick target has little written to it, too: that must not draw more.
+            written_s[target.index()] = mean_s;
+        }
+        let burden = Burden {
+            work_s: ids().map(of_ledger).collect(),
+            // What is on its way counts like what is announced, even if it will be gone in time.
+            dealt_s: ids().map(on_its_way).collect(),
+            written_s,
+        };
+        Self {
+            topology: &view.topology,
+            servers: view.topology.targets().iter().map(|spec| spec.server).collect(),
+            ramp: ids().map(|target| view.ramp(target, planner.now).max(RAMP_MIN)).collect(),
+            streams: ids().map(|target| view.ledger.streams(target)).collect(),
+            write_bps,
+            read_bps,
+            burden,
+        }
     }
 
-    /// Adds a class's announced demand as it was just distributed.
-    fn add(&mut self, view: &View, demand: &ClassDemand, tickets: &[u32]) {
-        let total: u32 = tickets.iter().sum();
-        if total == 0 {
-            return;
+    fn speeds(&self) -> Speeds<'_> {
+        Speeds { write_bps: &self.write_bps, read_bps: &self.read_bps }
+    }
+}
+
+/// What is to be filled in for one class.
+struct Shape {
+    /// Stripes of the largest burst that is to come: jobs do not write all at once, so tickets are dealt
+    /// as one job needs them; with those of all, a busy target would look like one that has its share.
+    stripes: u64,
+    /// Bytes of one stripe.
+    stripe_bytes: f64,
+    stripe_count_max: usize,
+    /// Nobody would gain from another order, or the rest of a burst would leave its window.
+    keeps_order: bool,
+    /// Stripes to come by stripe count.
+    kinds: BTreeMap<u32, u64>,
+}
+
+impl Shape {
+    fn of(demand: &ClassDemand, nominal_bytes: u64) -> Self {
+        let announced = demand.bytes.0 as f64 / demand.stripes.max(1) as f64;
+        Self {
+            stripes: demand.rows.iter().map(|row| row.stripes_to_come).max().unwrap_or(0),
+            stripe_bytes: if demand.stripes == 0 { nominal_bytes as f64 } else { announced },
+            stripe_count_max: (demand.stripe_count_max as usize).max(1),
+            keeps_order: demand.rows.is_empty()
+                || demand.rows.iter().any(|row| row.is_midway || row.bursts == 0),
+            kinds: exact::kinds(demand.rows.iter().map(|row| (row.whole.step, row.stripes_to_come))),
         }
-        for target in view.topology.ids() {
-            let share = f64::from(tickets[target.index()]) / f64::from(total);
-            self.target_bytes[target.index()] += demand.bytes.0 as f64 * share;
-        }
+    }
+
+    /// Units by target as the exact solver spreads them.
+    fn spread(&self, bins: &[Bin], links: &[Link], units: u32) -> Filled {
+        exact::spread(bins, links, &exact::files(&self.kinds, bins, units), units).0
+    }
+
+    /// Bytes that one ticket stands for: one stripe, or several where more are announced than there are
+    /// tickets.
+    fn ticket_bytes(&self, tickets: u32) -> f64 {
+        let stripes = self.stripes as f64 / f64::from(tickets.max(1));
+        (self.stripe_bytes * stripes.max(1.0)).max(1.0)
     }
 }
 
 impl TarazuPlanner {
     fn plan_class(
         &self,
-        view: &View,
+        facts: &Facts<'_>,
         reasons: &[TargetReason],
-        work: &Work,
-        demand: &ClassDemand,
-        nominal_bytes: u64,
+        burden: &Burden,
+        shape: &Shape,
         before: Option<&ClassPlan>,
     ) -> ClassPlan {
         let taking_part = reasons.iter().filter(|reason| takes_part(**reason)).count();
         // A burst is a handful of stripes a target, so it is filled stripe by stripe, in whole rounds lest
         // equal targets get unequal tickets; what is only nominal is filled as finely as a ring can say.
         let finest = taking_part * ring::passes(taking_part);
-        let units = match demand.stripes {
+        let units = match shape.stripes {
             0 => finest as u32,
             stripes => stripes.min(finest as u64).next_multiple_of(taking_part.max(1) as u64) as u32,
         };
-        let stripes = (demand.stripe_count_max as usize).max(1);
+        // A wider file walks on until it has its targets; to keep so many tickets apart would force nearly
+        // equal weights on the whole class.
+        let stripes = shape.stripe_count_max.min(taking_part.div_ceil(2)).max(1);
         // One target may have so many tickets that they can still be kept apart on the ring.
         let apart = DISTINCT_TICKETS.min(stripes.max(taking_part.div_ceil(2))).min(taking_part).max(1);
-        let unit_bytes = ticket_bytes(demand, nominal_bytes, units);
-        let (bins, links) = self.bins(view, reasons, work, unit_bytes, units.div_ceil(apart as u32));
-        let filled = fill(&bins, &links, units);
+        // The exact solver keeps each file's stripes apart by itself.
+        let cap = if self.parts.exact { units } else { units.div_ceil(apart as u32) };
+        let (bins, links) = self.bins(facts, reasons, burden, shape.ticket_bytes(units), cap);
+        let filled =
+            if self.parts.exact { shape.spread(&bins, &links, units) } else { fill(&bins, &links, units) };
+        let order = order(&bins, burden);
         let usable = before.filter(|before| {
             // A ring for files with fewer stripes may repeat targets too early for these.
             before.stripes >= stripes.min(DISTINCT_TICKETS)
                 && before.tickets.len() == bins.len()
                 && before.tickets.iter().zip(&bins).all(|(tickets, bin)| *tickets <= bin.cap)
                 && before.tickets.iter().sum::<u32>() == filled.units.iter().sum::<u32>()
+                && (shape.keeps_order || is_in_order(before, &order, burden))
         });
         if let Some(before) = usable {
             let last_finish_us = last_finish_us(&bins, &links, &before.tickets);
@@ -145,8 +285,7 @@ impl TarazuPlanner {
                 return ClassPlan { kept: true, last_finish_us, ..before.clone() };
             }
         }
-        let servers: Vec<_> = view.topology.targets().iter().map(|spec| spec.server).collect();
-        let request = RingRequest { weights: &filled.units, servers: &servers, stripes };
+        let request = RingRequest { weights: &filled.units, servers: &facts.servers, stripes, order: &order };
         ClassPlan {
             // Weights and servers come from one topology, so the only error is that no target takes part.
             ring: ring::build(&request).ok(),
@@ -154,86 +293,184 @@ impl TarazuPlanner {
             stripes: stripes.min(DISTINCT_TICKETS),
             last_finish_us: filled.last_finish_us,
             kept: false,
+            placings: BTreeMap::new(),
         }
     }
 
     /// Targets and links as filling takes them, for tickets of `unit_bytes` bytes.
     fn bins(
         &self,
-        view: &View,
+        facts: &Facts<'_>,
         reasons: &[TargetReason],
-        work: &Work,
+        burden: &Burden,
         unit_bytes: f64,
         cap: u32,
     ) -> (Vec<Bin>, Vec<Link>) {
         let bin = |target: TargetId| {
-            let bps = self.expected_bps(view, target);
+            let place = target.index();
+            // A target that comes back is loaded step by step.
+            let unit_s = unit_bytes / (facts.write_bps[place] * facts.ramp[place]);
+            // Files that are being written share the target with a new one: each delays it by as much as
+            // it writes itself, not by all that it has yet to write.
+            let known_s = burden.work_s[place];
+            let shared_s = known_s.min(f64::from(facts.streams[place]) * unit_s);
+            let waits_s = if self.parts.streams { shared_s } else { known_s };
             Bin {
-                base_us: micros(work.target_bytes[target.index()] / bps),
-                unit_us: micros(unit_bytes / bps).max(1),
-                server: view.topology.targets()[target.index()].server.0,
-                cap: if takes_part(reasons[target.index()]) { cap } else { 0 },
+                base_us: micros(waits_s),
+                unit_us: micros(unit_s).max(1),
+                server: facts.servers[place].0,
+                cap: if takes_part(reasons[place]) { cap } else { 0 },
             }
         };
-        let bins = view.topology.ids().map(bin).collect();
-        let link = |(spec, below): (&crate::topology::ServerSpec, &Vec<TargetId>)| {
-            let bytes: f64 = below.iter().map(|target| work.target_bytes[target.index()]).sum();
+        let bins = facts.topology.ids().map(bin).collect();
+        let link = |(spec, below): (&ServerSpec, &Vec<TargetId>)| {
+            let work = |target: &TargetId| burden.work_s[target.index()] * facts.write_bps[target.index()];
+            let bytes: f64 = below.iter().map(work).sum();
             Link { base_us: micros(bytes / spec.link_bps), unit_us: micros(unit_bytes / spec.link_bps) }
         };
-        let links = view.topology.servers().iter().zip(view.topology.by_server()).map(link).collect();
+        let by_server = facts.topology.servers().iter().zip(facts.topology.by_server());
+        let links = if self.parts.servers {
+            by_server.map(link).collect()
+        } else {
+            by_server.map(|_| Link::default()).collect()
+        };
         (bins, links)
     }
 
-    /// Bandwidth left for a file placed now, bytes/s.
-    fn expected_bps(&self, view: &View, target: TargetId) -> f64 {
-        let bps = view.write_bps(target);
-        let fresh =
-            view.targets[target.index()].load.filter(|load| self.now.since(load.at) <= self.fresh_within);
-        let Some(load) = fresh else { return bps };
-        let spec = &view.topology.targets()[target.index()];
-        let read_bps = spec.read_bps * view.targets[target.index()].health.read;
-        let busy = (load.foreign_write_bps / bps + load.read_bps / read_bps).clamp(0.0, LOAD_SHARE_MAX);
-        bps * (1.0 - LOAD_PERSISTENCE * busy)
+    /// Bandwidth left for files placed now, bytes/s, by target.
+    fn expected_bps(&self, view: &View) -> Vec<f64> {
+        let busy: Vec<Option<f64>> = view.topology.ids().map(|target| self.busy(view, target)).collect();
+        let known = busy.iter().flatten().count().max(1);
+        let mean = busy.iter().flatten().sum::<f64>() / known as f64;
+        let left = |(target, busy): (TargetId, &Option<f64>)| {
+            let busy = busy.unwrap_or(0.0);
+            // A sick target looks idle, too: who has not been seen to deliver gets no credit for rest.
+            let busy = if self.has_proved(view, target) { busy } else { busy.max(mean) };
+            view.write_bps(target) * (1.0 - view.load_persistence() * busy.clamp(0.0, LOAD_SHARE_MAX))
+        };
+        view.topology.ids().zip(&busy).map(left).collect()
     }
 
-    /// Walks the announced bursts over the planned rings, and over what the file system would do.
-    fn gains(&self, view: &View, demand: &Demand, reasons: &[TargetReason], classes: &[ClassPlan]) -> Gains {
-        let bps: Vec<f64> = view.topology.ids().map(|target| self.expected_bps(view, target)).collect();
-        let work = Work::of_ledger(view);
-        let base_s: Vec<f64> = work.target_bytes.iter().zip(&bps).map(|(bytes, bps)| bytes / bps).collect();
-        let stripe_s: Vec<Vec<f64>> = demand
-            .classes
-            .iter()
-            .map(|class| {
-                let bytes = class.bytes.0 as f64 / class.stripes.max(1) as f64;
-                bps.iter().map(|bps| bytes / bps).collect()
-            })
-            .collect();
-        let plain = plain_ring(view, reasons);
-        let totals: Vec<[u64; 1]> = demand.classes.iter().map(|class| [class.stripes]).collect();
-        let mut planned = Vec::with_capacity(CLASSES);
-        let mut stock = Vec::with_capacity(CLASSES);
-        for (class, plan) in classes.iter().enumerate() {
-            let stripe_s = &stripe_s[class][..];
-            let ring = plan.ring.as_ref().map_or(&[][..], |ring| &ring.tickets);
-            planned.push(Burst { ring, parts: &demand.classes[class].by_job, stripe_s });
-            stock.push(Burst { ring: &plain, parts: &totals[class], stripe_s });
-        }
-        Gains {
-            planned: Walked::new(&base_s, &planned),
-            stock: Walked::new(&base_s, &stock),
-            at_any_cost: self.always || reasons.contains(&TargetReason::Excluded(Exclusion::Drained)),
-            least_s: self.layout_cost.as_secs_f64() * GAIN_OVER_COST,
-        }
+    /// Whether a target has been seen to deliver about what its class does.
+    fn has_proved(&self, view: &View, target: TargetId) -> bool {
+        view.proved_share(target, self.now) >= PROVED_SHARE
+    }
+
+    /// Share of a target's bandwidth that others take, where that is known.
+    fn busy(&self, view: &View, target: TargetId) -> Option<f64> {
+        let load = view.targets[target.index()].load.filter(|_| self.parts.load)?;
+        let fresh = self.now.since(load.at) <= self.fresh_within;
+        fresh.then(|| load.foreign_write_bps / view.write_bps(target) + load.read_bps / view.read_bps(target))
     }
 
     /// Tickets from slow facts alone: no ledger, no load, no demand.
     fn plan_steady(&self, view: &View, reasons: &[TargetReason], previous: Option<&Plan>) -> ClassPlan {
-        let blind = Self { fresh_within: Duration::ZERO, now: Time::MAX, ..*self };
-        let idle = Work { target_bytes: vec![0.0; view.targets.len()] };
-        let none = ClassDemand::default();
+        let parts = Parts { ledger: false, load: false, written: false, ..self.parts };
+        let blind = Self { parts, ..*self };
+        let facts = Facts::new(&blind, view);
+        let shape = Shape::of(&ClassDemand::default(), NOMINAL_BYTES[CLASSES - 1]);
         let before = previous.map(|plan| &plan.steady);
-        blind.plan_class(view, reasons, &idle, &none, NOMINAL_BYTES[CLASSES - 1], before)
+        blind.plan_class(&facts, reasons, &facts.burden, &shape, before)
+    }
+}
+
+/// Targets in the order in which they should come first on a ring: by when they would finish one ticket,
+/// then by what was written lately.
+fn order(bins: &[Bin], burden: &Burden) -> Vec<TargetId> {
+    // In quarters of what the fastest one needs for a ticket; less is within the error of what is known.
+    let step_us = bins.iter().map(|bin| bin.unit_us).min().unwrap_or(1).div_euclid(4).max(1);
+    let rank = |target: &TargetId| {
+        let bin = &bins[target.index()];
+        ((bin.base_us + bin.unit_us) / step_us, micros(burden.written_s[target.index()]), *target)
+    };
+    let mut order: Vec<TargetId> = (0..bins.len() as u32).map(TargetId).collect();
+    order.sort_by_cached_key(rank);
+    order
+}
+
+/// Whether the ring of before still begins with targets to which little was written: its first round's
+/// first half holds hardly more than the best half would.
+fn is_in_order(before: &ClassPlan, order: &[TargetId], burden: &Burden) -> bool {
+    let Some(ring) = &before.ring else { return false };
+    let on_ring = before.tickets.iter().filter(|tickets| **tickets > 0).count();
+    let half = on_ring.div_ceil(2);
+    let written = |targets: &mut dyn Iterator<Item = &TargetId>| -> f64 {
+        targets.map(|target| burden.written_s[target.index()]).sum()
+    };
+    let mut best = order.iter().filter(|target| before.tickets[target.index()] > 0).take(half);
+    let all: f64 = burden.written_s.iter().sum();
+    written(&mut ring.tickets.iter().take(half)) - written(&mut best) <= KEEP_WITHIN * all
+}
+
+/// Seconds by which the place of a job makes reading everything back more even than the file system's
+/// cursor would, which may stand anywhere.
+///
+/// The work that a byte meets when all is read back is the mean of the targets' work weighted by
+/// itself, `Σ w² / Σ w`. Stripes of `u` seconds on targets with `w` change its sum by `2 u w` each, apart
+/// from what is alike for both.
+fn evened_s(ring: &[TargetId], row: &DemandRow, begin: u32, burden: &Burden, facts: &Facts<'_>) -> f64 {
+    let all: f64 = burden.written_s.iter().sum();
+    if all <= 0.0 || row.whole.span == 0 {
+        return 0.0;
+    }
+    let bytes = row.whole.stripe_bytes as f64 * row.whole.stripes as f64 / row.whole.span as f64;
+    let meets = |target: &TargetId| burden.written_s[target.index()] * bytes / facts.read_bps[target.index()];
+    let tickets = deal::rest(ring, &row.whole, begin).count() as f64;
+    let ours: f64 = deal::rest(ring, &row.whole, begin).map(meets).sum();
+    let anywhere: f64 = facts.topology.ids().map(|target| meets(&target)).sum();
+    let mean = anywhere / burden.written_s.len() as f64;
+    2.0 * (tickets * mean - ours) / all
+}
+
+/// Gives each job of a class its place, the heaviest stripes first, notes what that gains, and puts what is
+/// still to come on its targets.
+fn deal_class(
+    facts: &Facts<'_>,
+    plain: &[TargetId],
+    planned: &mut ClassPlan,
+    rows: &[DemandRow],
+    before: Option<&ClassPlan>,
+    burden: &mut Burden,
+    gains: &mut BTreeMap<JobKey, Gain>,
+) {
+    let Some(ring) = planned.ring.as_ref().map(|ring| &ring.tickets[..]) else { return };
+    let targets = planned.tickets.iter().filter(|tickets| **tickets > 0).count();
+    let same_ring = before.is_some_and(|before| before.ring == planned.ring);
+    let mut placings = BTreeMap::new();
+    for row in rows {
+        let earlier = before.and_then(|before| before.placings.get(&row.key));
+        let kept = earlier.filter(|earlier| same_ring && earlier.bursts == row.bursts);
+        let begins = kept.map(|kept| kept.begin);
+        let score = deal::best(ring, &row.whole, burden, facts.speeds(), begins);
+        let deal = match (kept, earlier) {
+            (Some(kept), _) if kept.begin == score.begin => kept.place.deal,
+            (_, Some(earlier)) => earlier.place.deal.wrapping_add(1),
+            (_, None) => 0,
+        };
+        let begin = deal::place(ring, targets, &row.whole, score.begin);
+        let place = Place { begin, deal };
+        placings.insert(row.key, Placing { begin: score.begin, place, score, bursts: row.bursts });
+        gains.insert(row.key, gain(facts, (plain, ring), row, score.begin, burden));
+        let to_come = Row { stripes: row.stripes_to_come, ..row.whole };
+        deal::put(ring, &to_come, score.begin, burden, facts.speeds());
+    }
+    planned.placings = placings;
+}
+
+/// What a place is worth against what the file system would do on a plain ring.
+fn gain(
+    facts: &Facts<'_>,
+    (plain, ring): (&[TargetId], &[TargetId]),
+    row: &DemandRow,
+    begin: u32,
+    burden: &Burden,
+) -> Gain {
+    let stripe_s = |target: TargetId| row.whole.stripe_bytes as f64 / facts.write_bps[target.index()];
+    let lasts = |ring| Lasts::new(ring, &row.whole, &burden.work_s, stripe_s);
+    Gain {
+        stock_s: lasts(plain).from_anywhere(),
+        planned_s: lasts(ring).from(begin),
+        evened_s: evened_s(ring, row, begin, burden, facts),
     }
 }
 
@@ -244,15 +481,6 @@ fn micros(seconds: f64) -> i64 {
 
 fn takes_part(reason: TargetReason) -> bool {
     !matches!(reason, TargetReason::Excluded(_))
-}
-
-/// Bytes that one ticket stands for: one stripe, or several where more are announced than there are tickets.
-fn ticket_bytes(demand: &ClassDemand, nominal_bytes: u64, tickets: u32) -> f64 {
-    if demand.stripes == 0 || tickets == 0 {
-        return nominal_bytes as f64;
-    }
-    let stripe_bytes = demand.bytes.0 as f64 / demand.stripes as f64;
-    (stripe_bytes * (demand.stripes as f64 / f64::from(tickets)).max(1.0)).max(1.0)
 }
 
 /// Who takes part: hard limits always exclude, our own judgement within its cap.
@@ -280,62 +508,12 @@ fn reasons(view: &View) -> Vec<TargetReason> {
 }
 
 /// Equal tickets for all targets that the file system itself would use.
-fn plain_ring(view: &View, reasons: &[TargetReason]) -> Vec<TargetId> {
+fn plain_ring(facts: &Facts<'_>, reasons: &[TargetReason]) -> Vec<TargetId> {
     let by_stock = |reason: &TargetReason| match reason {
         TargetReason::Excluded(why) => u32::from(matches!(why, Exclusion::Drained | Exclusion::Sick)),
         TargetReason::TakesPart | TargetReason::SparedByCap(_) => 1,
     };
     let weights: Vec<u32> = reasons.iter().map(by_stock).collect();
-    let servers: Vec<_> = view.topology.targets().iter().map(|spec| spec.server).collect();
-    let ring = ring::build(&RingRequest { weights: &weights, servers: &servers, stripes: 1 });
-    ring.map(|ring| ring.tickets).unwrap_or_default()
-}
-
-/// What steering is worth, for every job of a plan.
-struct Gains {
-    planned: Walked,
-    stock: Walked,
-    /// An operator's drain is honoured whatever it costs.
-    at_any_cost: bool,
-    least_s: f64,
-}
-
-impl Gains {
-    /// Whether a job's files are worth a layout each.
-    fn worthwhile(&self, file: &FileProfile) -> bool {
-        let class = usize::from(class_of(file.expected));
-        let stripes = file.stripes_per_burst;
-        let stock_s = self.stock.last_s(class, stripes);
-        let gain_s = stock_s - self.planned.last_s(class, stripes);
-        // The burst saves its gain once, but every file costs its own layout, one after the other in
-        // each process.
-        let cost_s = self.least_s * f64::from(file.files_per_process.max(1));
-        // What a file's later components take is not ours to save.
-        let whole_s = stock_s * file.expected.0 as f64 / file.placed.0.max(1) as f64;
-        self.at_any_cost || gain_s >= cost_s.max(whole_s * GAIN_SHARE_MIN)
-    }
-}
-
-/// The job section, the jobs with most bytes first where there is not room for all.
-fn job_rows(view: &View, gains: &Gains) -> (Vec<JobEntry>, usize) {
-    let mut rows: Vec<(Bytes, JobEntry)> = Vec::new();
-    for file in view.jobs.values().flat_map(|job| &job.files) {
-        let row = JobEntry {
-            key: file.key,
-            class: class_of(file.expected),
-            confidence_percent: file.confidence,
-            worthwhile: gains.worthwhile(file),
-            stripe_count: u16::try_from(file.stripe_count).unwrap_or(u16::MAX),
-            stripe_size: u32::try_from(file.stripe_size).unwrap_or(0),
-            expected_bytes: file.expected.0,
-        };
-        rows.push((Bytes(file.expected.0.saturating_mul(u64::from(file.files_per_burst))), row));
-    }
-    rows.sort_by_key(|(bytes, row)| (std::cmp::Reverse(*bytes), row.key));
-    let left_out = rows.len().saturating_sub(TABLE_JOBS_MAX);
-    rows.truncate(TABLE_JOBS_MAX);
-    let mut rows: Vec<JobEntry> = rows.into_iter().map(|(_, row)| row).collect();
-    rows.sort_by_key(|row| row.key);
-    rows.dedup_by_key(|row| row.key);
-    (rows, left_out)
+    let request = RingRequest { weights: &weights, servers: &facts.servers, stripes: 1, order: &[] };
+    ring::build(&request).map(|ring| ring.tickets).unwrap_or_default()
 }

@@ -27,7 +27,7 @@
 //! itself.
 
 use std::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BTreeMap, BinaryHeap};
 
 use tarazu_layout::limits::{DISTINCT_TICKETS, TARGETS_MAX};
 use tarazu_layout::{ServerId, TargetId};
@@ -58,6 +58,9 @@ pub struct RingRequest<'a> {
     /// Stripes that files of the class usually have: so many consecutive tickets must be distinct, as
     /// far as 64 and the number of targets allow.
     pub stripes: usize,
+    /// Ids of all targets in the order in which they come first on the ring where weights and spreading
+    /// leave a choice; empty for the order of their ids.
+    pub order: &'a [TargetId],
 }
 
 /// A ring of tickets.
@@ -75,7 +78,7 @@ pub struct Ring {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RingError {
     /// Weights and servers are of different lengths.
-    #[error("{weights} weights but {servers} servers of targets; each target needs both")]
+    #[error("{weights} weights but {servers} servers of targets, or not as many in the order")]
     Lengths {
         /// Weights given.
         weights: usize,
@@ -93,7 +96,7 @@ pub enum RingError {
     NoTarget,
 }
 
-/// Builds a ring. Equal requests give equal rings; ties go to the lower id.
+/// Builds a ring. Equal requests give equal rings; ties go by [`RingRequest::order`].
 ///
 /// # Errors
 /// [`RingError`] where there is nothing to build a ring from.
@@ -145,24 +148,35 @@ struct Member {
 }
 
 fn members(request: &RingRequest<'_>) -> Result<Vec<Member>, RingError> {
-    let RingRequest { weights, servers, .. } = *request;
-    if weights.len() != servers.len() {
+    let RingRequest { weights, servers, order, .. } = *request;
+    if weights.len() != servers.len() || !(order.is_empty() || order.len() == weights.len()) {
         return Err(RingError::Lengths { weights: weights.len(), servers: servers.len() });
     }
     if weights.len() > TARGETS_MAX {
         return Err(RingError::TooMany { found: weights.len() });
     }
-    let chosen = || weights.iter().zip(servers).enumerate().filter(|(_, (weight, _))| **weight > 0);
-    let mut used: Vec<ServerId> = chosen().map(|(_, (_, server))| *server).collect();
-    used.sort_unstable();
-    used.dedup();
-    let members: Vec<Member> = chosen()
-        .map(|(target, (weight, server))| Member {
-            target: TargetId(target as u32),
-            weight: *weight,
-            server: used.partition_point(|other| other < server),
-        })
-        .collect();
+    let by_id: Vec<TargetId>;
+    let order = if order.is_empty() {
+        by_id = (0..weights.len() as u32).map(TargetId).collect();
+        &by_id
+    } else {
+        order
+    };
+    // Ties between servers go to the one numbered first, and so do ties between targets.
+    let mut numbers = BTreeMap::<ServerId, usize>::new();
+    let mut seen = vec![false; weights.len()];
+    let mut members = Vec::new();
+    for target in order {
+        let (Some(weight), Some(server)) = (weights.get(target.index()), servers.get(target.index())) else {
+            return Err(RingError::Lengths { weights: weights.len(), servers: servers.len() });
+        };
+        // A target that is named again has its place already.
+        if *weight > 0 && !std::mem::replace(&mut seen[target.index()], true) {
+            let next = numbers.len();
+            let server = *numbers.entry(*server).or_insert(next);
+            members.push(Member { target: *target, weight: *weight, server });
+        }
+    }
     if members.is_empty() { Err(RingError::NoTarget) } else { Ok(members) }
 }
 

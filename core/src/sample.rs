@@ -35,12 +35,43 @@ pub struct TargetSample {
     pub written: Bytes,
     /// Requests served in the interval; `None` where the agent cannot tell.
     pub ops: Option<u64>,
-    /// Mean time of a request in the interval, seconds; `None` where the agent cannot tell.
+    /// Mean time of the requests that ended in the interval, from their arrival to their answer, seconds;
+    /// `None` where the agent cannot tell (`read` and `write` of `obdfilter.*.stats`, sum over samples).
     pub latency_s: Option<f64>,
+    /// Seconds of the interval in which at least one request was in flight, 0 to the interval; `None` where
+    /// the agent cannot tell (busy time of the target's block device, field 10 of `/proc/diskstats`).
+    pub busy_s: Option<f64>,
+    /// Mean number of requests in flight over the interval, idle time included; `None` where the agent
+    /// cannot tell (field 11 of `/proc/diskstats` over the interval, or `disk I/Os in flight` of `brw_stats`).
+    pub depth: Option<f64>,
     /// Free space at the end of the interval.
     pub free: Bytes,
     /// Its state at the end of the interval.
     pub state: TargetFlags,
+}
+
+/// Longest time of a request that is believed, seconds: a day. Lustre gives up far earlier.
+pub const LATENCY_MAX_S: f64 = 86_400.0;
+
+/// Most requests in flight on one target that are believed: all nodes of the largest machine with 16 each.
+pub const DEPTH_MAX: f64 = 1e7;
+
+/// A busy clock may be ahead of the interval by this share: the two are not read at one moment.
+pub const BUSY_SLACK: f64 = 0.1;
+
+impl TargetSample {
+    /// The first optional field whose value cannot be, by its name.
+    #[must_use]
+    pub fn impossible(&self, interval_s: f64) -> Option<&'static str> {
+        let within = |value: Option<f64>, max: f64| value.is_none_or(|value| (0.0..=max).contains(&value));
+        if !within(self.busy_s, interval_s * (1.0 + BUSY_SLACK)) {
+            return Some("busy time");
+        }
+        if !within(self.depth, DEPTH_MAX) {
+            return Some("number of requests in flight");
+        }
+        (!within(self.latency_s, LATENCY_MAX_S)).then_some("latency")
+    }
 }
 
 /// State flags of a target, as `obdfilter` and `lfs df` give them.

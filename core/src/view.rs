@@ -7,9 +7,13 @@
 use std::collections::BTreeMap;
 
 use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
+use tarazu_table::JobKey;
 
+use crate::health::{Judgement, RAMP_IN, RAMP_IN_NEW, Ramp, ramp_out};
 use crate::ledger::Ledger;
-use crate::sample::{JobStart, LoadSample, Placed, TargetFlags, TargetSample};
+use crate::persistence::Persistence;
+use crate::recent::{HALF_LIFE, Recent};
+use crate::sample::{JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
 use crate::topology::Topology;
 
 /// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
@@ -21,6 +25,10 @@ pub const FULL_BELOW: f64 = 0.01;
 
 /// Health below which a target is called sick and excluded, as a share of its prior bandwidth.
 pub const SICK_BELOW: f64 = 0.25;
+
+/// Share of its size that is free from which on a target that turns up counts as new: nothing but the
+/// file system's own is on it.
+const EMPTY_ABOVE: f64 = 0.98;
 
 /// Change of a target's load that a new plan is worth, as a share of its bandwidth.
 pub const MATERIAL_LOAD: f64 = 0.02;
@@ -52,6 +60,11 @@ pub struct Load {
     pub foreign_write_bps: f64,
 }
 
+/// A value that counts half after each half-life.
+fn faded((value, at): (f64, Time), now: Time) -> f64 {
+    value * (-now.since(at).as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
+}
+
 /// Everything known of one target.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TargetView {
@@ -61,6 +74,10 @@ pub struct TargetView {
     pub free: Bytes,
     /// Health as last judged.
     pub health: Health,
+    /// Who judged so and why; `None` while nobody has anything against it.
+    pub judged: Option<Judgement>,
+    /// Its way back to all of its work, after an absence or as a new one.
+    pub ramp: Option<Ramp>,
     /// The newest load, `None` before the first sample.
     pub load: Option<Load>,
     /// Whether an operator has drained it.
@@ -135,6 +152,16 @@ pub enum SampleError {
     /// The interval is not a positive number of seconds.
     #[error("the sample of {0} covers an interval that is not a positive number of seconds")]
     Interval(ServerId),
+    /// A measured value is negative, not a number or beyond all measure.
+    #[error("the sample of {server} gives {target} a {what} that cannot be")]
+    Impossible {
+        /// The server of the sample.
+        server: ServerId,
+        /// The target of the row.
+        target: TargetId,
+        /// The value's name.
+        what: &'static str,
+    },
 }
 
 /// The controller's picture of one file system.
@@ -146,10 +173,18 @@ pub struct View {
     pub targets: Vec<TargetView>,
     /// Placed work.
     pub ledger: Ledger,
+    /// What was written lately.
+    pub recent: Recent,
+    /// The largest share of its class's bandwidth that each target was seen to deliver over one interval, and when:
+    /// it counts half after each [`HALF_LIFE`].
+    proved: Vec<(f64, Time)>,
+    /// Files made, by key in the table; of running jobs only.
+    made: BTreeMap<JobKey, u64>,
     /// Running jobs with their profiles.
     pub jobs: BTreeMap<JobId, JobStart>,
     /// (agent start, sequence) of the newest sample of each server.
     newest: Vec<Option<(Time, u64)>>,
+    persistence: Persistence,
 }
 
 impl View {
@@ -160,13 +195,28 @@ impl View {
             flags: TargetFlags::default(),
             free: spec.capacity,
             health: Health::WELL,
+            judged: None,
+            ramp: None,
             load: None,
             drained: false,
         };
         let targets: Vec<_> = topology.targets().iter().map(unseen).collect();
         let ledger = Ledger::new(targets.len());
+        let recent = Recent::new(targets.len());
+        let proved = vec![(0.0, Time::ZERO); targets.len()];
         let newest = vec![None; topology.servers().len()];
-        Self { topology, targets, ledger, jobs: BTreeMap::new(), newest }
+        let persistence = Persistence::new(targets.len());
+        Self {
+            topology,
+            targets,
+            ledger,
+            recent,
+            proved,
+            made: BTreeMap::new(),
+            jobs: BTreeMap::new(),
+            newest,
+            persistence,
+        }
     }
 
     /// Takes a sample in, whole or not at all. Returns whether it says anything that a plan would look
@@ -195,6 +245,10 @@ impl View {
         if let Some(pair) = named.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(SampleError::RepeatedTarget { server, target: pair[0] });
         }
+        let impossible = |row: &TargetSample| Some((row.target, row.impossible(sample.interval_s)?));
+        if let Some((target, what)) = sample.targets.iter().find_map(impossible) {
+            return Err(SampleError::Impossible { server, target, what });
+        }
         self.newest[server.index()] = Some(order);
         let mut material = false;
         for row in &sample.targets {
@@ -207,6 +261,7 @@ impl View {
         let before = self.targets[row.target.index()].load;
         // What others wrote a moment ago they are taken to write still; only the rest can be placed work.
         let others = before.map_or(0.0, |load| load.foreign_write_bps * interval_s) as u64;
+        self.recent.add(row.target, row.written, now);
         let own = self.ledger.attribute(row.target, row.written.saturating_sub(Bytes(others)));
         let load = Load {
             at: now,
@@ -223,7 +278,21 @@ impl View {
         });
         let was_full = (target.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64;
         let is_full = (row.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64;
-        let material = load_changed || own > Bytes::ZERO || target.flags != row.state || was_full != is_full;
+        let fills =
+            ramp_out(free_share(row.free, spec.capacity)) != ramp_out(free_share(target.free, spec.capacity));
+        let material =
+            load_changed || own > Bytes::ZERO || target.flags != row.state || was_full != is_full || fills;
+        if target.flags.inactive && !row.state.inactive {
+            let is_new = free_share(row.free, spec.capacity) > EMPTY_ABOVE;
+            target.ramp = Some(Ramp { from: now, takes: if is_new { RAMP_IN_NEW } else { RAMP_IN } });
+        }
+        let delivered = load.write_bps / spec.write_bps + load.read_bps / spec.read_bps;
+        let proved = &mut self.proved[row.target.index()];
+        if delivered >= faded(*proved, now) {
+            *proved = (delivered, now);
+        }
+        let busy = load.foreign_write_bps / spec.write_bps + load.read_bps / spec.read_bps;
+        self.persistence.observe(row.target.index(), busy, now);
         target.flags = row.state;
         target.free = row.free;
         target.load = Some(load);
@@ -233,12 +302,20 @@ impl View {
     /// Books what a client placed or closed.
     pub fn take_placed(&mut self, placed: &Placed, now: Time) {
         self.ledger.take_placed(placed, now);
+        if matches!(placed.outcome, PlacedOutcome::Created { .. })
+            && let Some(made) = self.made.get_mut(&placed.key)
+        {
+            *made += 1;
+        }
     }
 
     /// Notes a job that starts. Returns whether there was room for it.
     pub fn take_job_start(&mut self, start: JobStart) -> bool {
         let room = self.jobs.len() < JOBS_MAX || self.jobs.contains_key(&start.job);
         if room {
+            for file in &start.files {
+                self.made.entry(file.key).or_insert(0);
+            }
             self.jobs.insert(start.job, start);
         }
         room
@@ -246,8 +323,22 @@ impl View {
 
     /// Forgets a job that ended, with all its placed work.
     pub fn take_job_end(&mut self, job: JobId) {
-        self.jobs.remove(&job);
+        for file in self.jobs.remove(&job).iter().flat_map(|start| &start.files) {
+            self.made.remove(&file.key);
+        }
         self.ledger.close_job(job);
+    }
+
+    /// The largest share of its class's bandwidth that a target has delivered of late.
+    #[must_use]
+    pub fn proved_share(&self, target: TargetId, now: Time) -> f64 {
+        self.proved.get(target.index()).map_or(0.0, |proved| faded(*proved, now))
+    }
+
+    /// Files of a key that its running job has made; 0 for a key that no running job has.
+    #[must_use]
+    pub fn made(&self, key: JobKey) -> u64 {
+        self.made.get(&key).copied().unwrap_or(0)
     }
 
     /// Whether a target may get new files, and if not why.
@@ -272,6 +363,22 @@ impl View {
         sick.then_some(Exclusion::Sick)
     }
 
+    /// Share of a target's speed that new work may count on while it comes back, is new, or fills up: 0
+    /// only where it is full, else above 0 up to 1.
+    #[must_use]
+    pub fn ramp(&self, target: TargetId, now: Time) -> f64 {
+        let (spec, seen) = (&self.topology.targets()[target.index()], &self.targets[target.index()]);
+        let back = seen.ramp.map_or(1.0, |ramp| ramp.share(now));
+        back * ramp_out(free_share(seen.free, spec.capacity))
+    }
+
+    /// Part of a target's excess load that is still there when a file placed now is written, 0 to 0.95,
+    /// as measured so far.
+    #[must_use]
+    pub fn load_persistence(&self) -> f64 {
+        self.persistence.get()
+    }
+
     /// Targets whose newest sample is not older than `max_age`.
     #[must_use]
     pub fn fresh_targets(&self, now: Time, max_age: std::time::Duration) -> usize {
@@ -286,11 +393,21 @@ impl View {
         self.fresh_targets(now, max_age) * 2 < self.targets.len()
     }
 
+    /// Read bandwidth that the target is believed to deliver when it has nothing else to do, bytes/s.
+    #[must_use]
+    pub fn read_bps(&self, target: TargetId) -> f64 {
+        self.topology.targets()[target.index()].read_bps * self.targets[target.index()].health.read
+    }
+
     /// Write bandwidth that the target is believed to deliver when it has nothing else to do, bytes/s.
     #[must_use]
     pub fn write_bps(&self, target: TargetId) -> f64 {
         self.topology.targets()[target.index()].write_bps * self.targets[target.index()].health.write
     }
+}
+
+fn free_share(free: Bytes, capacity: Bytes) -> f64 {
+    free.0 as f64 / capacity.0.max(1) as f64
 }
 
 #[cfg(test)]
@@ -305,6 +422,8 @@ pub(crate) mod tests {
             written: Bytes(written),
             ops: Some(1),
             latency_s: None,
+            busy_s: None,
+            depth: None,
             free: Bytes(1 << 43),
             state: TargetFlags::default(),
         };
@@ -373,6 +492,77 @@ pub(crate) mod tests {
         assert_eq!(view.take_sample(&second, Time(2)), Ok(true));
         assert_eq!(view.ledger.outstanding(TargetId(0)), Bytes(9_700));
         assert_eq!(view.targets[0].load.map(|load| load.foreign_write_bps), Some(100.0));
+    }
+
+    #[test]
+    fn what_cannot_have_been_measured_is_refused_whole() {
+        let mut view = View::new(uniform(2, 2));
+        let before = view.targets.clone();
+        for wrong in [f64::NAN, -1.0, 1e30, f64::INFINITY] {
+            let fields: [fn(&mut TargetSample, f64); 3] = [
+                |row, value| row.busy_s = Some(value),
+                |row, value| row.depth = Some(value),
+                |row, value| row.latency_s = Some(value),
+            ];
+            for set in fields {
+                let mut bad = sample(&view, 0, 1, 500);
+                set(&mut bad.targets[1], wrong);
+                assert!(
+                    matches!(view.take_sample(&bad, Time(1)), Err(SampleError::Impossible { .. })),
+                    "{wrong}"
+                );
+            }
+        }
+        assert_eq!(view.targets, before);
+        let mut late = sample(&view, 0, 1, 500);
+        late.targets[1].busy_s = Some(5.2);
+        assert!(view.take_sample(&late, Time(1)).is_ok(), "two clocks are never read at one moment");
+    }
+
+    #[test]
+    fn a_target_that_was_away_is_ramped_in_a_new_one_more_slowly() {
+        let mut view = View::new(uniform(1, 2));
+        let second = Time::from_secs_f64;
+        let mut away = sample(&view, 0, 1, 0);
+        away.targets.iter_mut().for_each(|row| row.state.inactive = true);
+        assert!(view.take_sample(&away, second(5.0)).is_ok());
+        let mut back = sample(&view, 0, 2, 0);
+        back.targets[1].free = view.topology.targets()[1].capacity;
+        assert!(view.take_sample(&back, second(10.0)).is_ok());
+        let ramps = |at: f64| [0, 1].map(|target| view.ramp(TargetId(target), second(at)));
+        assert_eq!(ramps(10.0), [1.0 / 16.0; 2]);
+        assert_eq!(ramps(70.0), [0.5, 1.0 / 16.0]);
+        assert_eq!(ramps(310.0), [1.0, 0.5]);
+        assert_eq!(ramps(610.0), [1.0, 1.0]);
+    }
+
+    #[test]
+    fn a_target_that_fills_up_is_ramped_out_and_plans_hear_of_it() {
+        let mut view = View::new(uniform(1, 1));
+        let mut with_free = |sequence, percent: u64| {
+            let mut row = sample(&view, 0, sequence, 0);
+            row.targets[0].free = Bytes(view.topology.targets()[0].capacity.0 / 100 * percent);
+            let material = view.take_sample(&row, Time(sequence)).expect("a good sample");
+            (material, view.ramp(TargetId(0), Time(sequence)))
+        };
+        assert_eq!(with_free(1, 50).1, 1.0);
+        assert_eq!(with_free(2, 40), (false, 1.0));
+        assert_eq!(with_free(3, 3), (true, 0.5));
+        assert_eq!(with_free(4, 0), (true, 0.0));
+    }
+
+    #[test]
+    fn the_persistence_of_load_is_learned_from_samples() {
+        let mut view = View::new(uniform(2, 5));
+        assert_eq!(view.load_persistence(), crate::persistence::PRIOR);
+        for round in 1..=2_000 {
+            for server in 0..2 {
+                // The targets of one server are always busier than those of the other.
+                let busy = sample(&view, server, round, u64::from(server) * 2_000_000_000);
+                assert!(view.take_sample(&busy, Time::from_secs_f64(5.0 * round as f64)).is_ok());
+            }
+        }
+        assert!(view.load_persistence() > 0.8, "{}", view.load_persistence());
     }
 
     #[test]

@@ -9,7 +9,7 @@ use tarazu_core::control::{
     Control, ControlConfig, Durable, Effect, Event, Problem, Publication, Refused, SOLVE_INTERVALS_MAX,
 };
 use tarazu_core::plan::Plan;
-use tarazu_core::planner::TarazuPlanner;
+use tarazu_core::planner::{Parts, TarazuPlanner};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::view::Health;
 use tarazu_layout::{Bytes, FsId, TargetId, Time};
@@ -54,8 +54,11 @@ impl Shell {
         let mut planner = TarazuPlanner {
             fresh_within: INTERVAL * 3,
             now: self.now,
+            lead: std::time::Duration::ZERO,
             layout_cost: std::time::Duration::ZERO,
+            layout_service: std::time::Duration::ZERO,
             always: false,
+            parts: Parts::ALL,
         };
         problem.solve(&mut planner, &mut self.rng)
     }

@@ -8,7 +8,7 @@ use common::{INTERVAL, job, quiet_view, sample};
 use proptest::prelude::*;
 use tarazu_core::demand::{Demand, class_of};
 use tarazu_core::plan::{Plan, TargetReason};
-use tarazu_core::planner::{AUTOMATIC_EXCLUSIONS_MAX, TarazuPlanner};
+use tarazu_core::planner::{AUTOMATIC_EXCLUSIONS_MAX, Parts, TarazuPlanner};
 use tarazu_core::policy::Planner;
 use tarazu_core::rng::stream;
 use tarazu_core::sample::TargetFlags;
@@ -21,8 +21,11 @@ fn planner() -> TarazuPlanner {
     TarazuPlanner {
         fresh_within: INTERVAL * 3,
         now: NOW,
+        lead: Duration::ZERO,
         layout_cost: Duration::from_micros(300),
+        layout_service: Duration::from_micros(20),
         always: false,
+        parts: Parts::ALL,
     }
 }
 

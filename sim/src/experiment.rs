@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use rayon::prelude::*;
 use tarazu_workload::Workload;
 
+use crate::bound;
+use crate::counters;
 use crate::outcome::{Metric, Outcome};
-use crate::replay::{ReplayError, run};
+use crate::replay::{ReplayError, Watch, run};
 use crate::scenario::{Policy, Scenario};
 use crate::stats::{Change, Interval, interval, paired_change};
 use crate::system::System;
@@ -99,21 +101,34 @@ impl PolicyResult {
         (whole > 0).then(|| part as f64 / whole as f64)
     }
 
+    /// Makespan over its lower bound, mean over the seeds that have both; `None` where none has.
+    #[must_use]
+    pub fn makespan_over_bound(&self) -> Option<f64> {
+        let over = |outcome: &Outcome| {
+            let bound_s = outcome.bound_s.filter(|bound_s| *bound_s > 0.0)?;
+            Some(outcome.value(Metric::Makespan)? / bound_s)
+        };
+        let all: Vec<f64> = self.outcomes.iter().filter_map(over).collect();
+        interval(&all).map(|interval| interval.mean)
+    }
+
     /// A count over all seeds; at most `u64::MAX`, as outcomes may come from a file.
     #[must_use]
     pub fn sum(&self, of: impl Fn(&Outcome) -> u64) -> u64 {
         self.outcomes.iter().map(of).fold(0, u64::saturating_add)
     }
 
-    /// Files left to the file system, by reason, over all seeds.
+    /// Files left to the file system, by reason, over all seeds; where the plan refused them, by its verdict, as in
+    /// `not_worthwhile.below_cost`.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<&'static str, u64> {
-        let mut sums: BTreeMap<&'static str, u64> = BTreeMap::new();
-        for (reason, count) in self.outcomes.iter().flat_map(|outcome| &outcome.refusals) {
-            let sum = sums.entry(*reason).or_default();
-            *sum = sum.saturating_add(*count);
-        }
-        sums
+        counters::sum(self.outcomes.iter().map(|outcome| &outcome.refusals))
+    }
+
+    /// Steered files by reason, over all seeds.
+    #[must_use]
+    pub fn steered(&self) -> BTreeMap<&'static str, u64> {
+        counters::sum(self.outcomes.iter().map(|outcome| &outcome.steered))
     }
 }
 
@@ -189,6 +204,8 @@ pub struct Plan<'a> {
     pub threads: usize,
     /// Whether the first seed's outcomes have their [`Outcome::series`].
     pub record: bool,
+    /// Whether that of [`Policy::Tarazu`] among them has its [`Outcome::explanation`].
+    pub explain: bool,
 }
 
 /// Runs every policy with every seed; `run_ended` is told of each, from any thread.
@@ -202,7 +219,7 @@ pub fn experiment(
     plan: &Plan<'_>,
     run_ended: &(dyn Fn() + Sync),
 ) -> Result<Results, ExperimentError> {
-    let Plan { policies, seeds, shard, threads, record } = *plan;
+    let Plan { policies, seeds, shard, threads, record, explain } = *plan;
     if policies.is_empty() {
         return Err(ExperimentError::NoPolicy);
     }
@@ -225,13 +242,20 @@ pub fn experiment(
         .map_err(|source| ExperimentError::Threads { threads, source })?;
     let laid_out = scenario.striping.lay_out(workload, system);
     let workload = laid_out.as_ref();
+    // One for each seed: start times differ, policies do not.
+    let bound = |seed: &u64| bound::makespan_s(workload, system, scenario, *seed);
+    let bounds_s: Vec<Option<f64>> = pool.install(|| seeds.par_iter().map(bound).collect());
     // Collected in the order of `pairs`, so threads cannot change the result.
-    let one = |(policy, seed): &(Policy, u64)| {
-        let outcome = run(workload, system, scenario, *policy, *seed, record && *seed == seeds[0]);
+    let one = |(place, (policy, seed)): (usize, &(Policy, u64))| {
+        let is_first = *seed == seeds[0];
+        let watch =
+            Watch { series: record && is_first, plans: explain && is_first && *policy == Policy::Tarazu };
+        let outcome = run(workload, system, scenario, *policy, *seed, watch);
         run_ended();
-        outcome
+        outcome.map(|outcome| Outcome { bound_s: bounds_s[place % seeds.len()], ..outcome })
     };
-    let outcomes: Vec<Result<Outcome, ReplayError>> = pool.install(|| pairs.par_iter().map(one).collect());
+    let outcomes: Vec<Result<Outcome, ReplayError>> =
+        pool.install(|| pairs.par_iter().enumerate().map(one).collect());
     let mut all = Vec::with_capacity(pairs.len());
     for ((policy, seed), outcome) in pairs.into_iter().zip(outcomes) {
         all.push(outcome.map_err(|source| ExperimentError::Run { policy, seed, source })?);

@@ -6,16 +6,21 @@
 #![forbid(unsafe_code)]
 
 mod background;
+pub mod bound;
 pub mod calibrate;
+mod counters;
 pub mod experiment;
+pub mod explain;
 pub mod faults;
 mod fingerprint;
 pub mod flows;
 pub mod fluid;
+mod judged;
 pub mod merge;
 mod outcome;
 mod plane;
 mod profile;
+pub mod regret;
 mod replay;
 pub mod report;
 mod runs;
@@ -27,10 +32,11 @@ mod system;
 
 pub use background::{BACKGROUND_MAX, Background, BackgroundSpec, LoadError, Markov, Recorded, RecordedSpec};
 pub use faults::{Fault, FaultError, FaultKind};
+pub use judged::Judged;
 pub use outcome::{Metric, Outcome};
 pub use replay::ReplayError;
-pub use runs::{run, run_recorded};
-pub use scenario::{Forecast, ParseError, Policy, Scenario, Sick, Striping, Timing};
+pub use runs::{run, run_judged, run_recorded};
+pub use scenario::{Forecast, PARTS, ParseError, Policy, Scenario, Sick, Striping, Timing, parts_without};
 pub use striping::Site;
 pub use system::{
     BUNDLED, Calibration, Client, ControlTiming, Disk, Filled, Metadata, NODES_MAX, PRESETS, Preset, System,

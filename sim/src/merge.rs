@@ -3,11 +3,11 @@
 //! Everything but seeds and their runs must be the same in all of them, the fingerprints of system, workload and
 //! scenario included: a sweep is one command and one version.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value};
-use tarazu_core::policy::Refusal;
 
+use crate::counters;
 use crate::experiment::{Results, SEEDS_MAX, Shard, summarise};
 use crate::outcome::{Metric, Outcome};
 use crate::report::{RunPart, SCHEMA, policy_part};
@@ -159,11 +159,6 @@ fn outcomes(value: &Value, seeds: &[u64]) -> Result<(Policy, Vec<Outcome>), Stri
         for (series, slot) in series.iter().zip(&mut values) {
             *slot = series[place];
         }
-        let reason = |(reason, count): (String, u64)| {
-            let known =
-                Refusal::name_of(&reason).ok_or_else(|| format!("the reason {reason:?} is not known"))?;
-            Ok((known, count))
-        };
         outcomes.push(Outcome {
             policy,
             seed: *seed,
@@ -175,13 +170,28 @@ fn outcomes(value: &Value, seeds: &[u64]) -> Result<(Policy, Vec<Outcome>), Stri
             off_target_bytes: run.off_target_bytes,
             overfilled_bytes: run.overfilled_bytes,
             steered_bytes: run.steered_bytes,
-            refusals: run.refusals.into_iter().map(reason).collect::<Result<_, String>>()?,
+            steered: known(run.steered, counters::steered_name_of)?,
+            refusals: known(run.refusals, counters::left_name_of)?,
             plans: run.plans,
             reports_refused: run.reports_refused,
+            bound_s: run.bound_s,
             series: None,
+            explanation: None,
         });
     }
     Ok((policy, outcomes))
+}
+
+/// Counts under the names of this version.
+fn known(
+    counts: BTreeMap<String, u64>,
+    name_of: fn(&str) -> Option<&'static str>,
+) -> Result<BTreeMap<&'static str, u64>, String> {
+    let one = |(reason, count): (String, u64)| {
+        let known = name_of(&reason).ok_or_else(|| format!("the reason {reason:?} is not known"))?;
+        Ok((known, count))
+    };
+    counts.into_iter().map(one).collect()
 }
 
 /// A metric's value for each seed; `None` only where the file says so.

@@ -1,7 +1,9 @@
 //! What one run resulted in: a fixed set of metrics, each with its unit and direction.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use crate::explain::Explanation;
 use crate::scenario::Policy;
 use crate::series::Series;
 
@@ -120,14 +122,21 @@ pub struct Outcome {
     pub overfilled_bytes: u64,
     /// Bytes written to stripes that the policy chose.
     pub steered_bytes: u64,
-    /// Files left to the file system, by reason.
+    /// Steered files by reason.
+    pub steered: BTreeMap<&'static str, u64>,
+    /// Files left to the file system, by reason; where the plan refused them, by its verdict.
     pub refusals: BTreeMap<&'static str, u64>,
     /// Plans that the controller made.
     pub plans: u64,
     /// Reports that the controller refused.
     pub reports_refused: u64,
+    /// No placement could have had a shorter makespan than this, seconds ([`crate::bound`]); `None` where that was not
+    /// asked for.
+    pub bound_s: Option<f64>,
     /// What the run looked like over time, where that was asked for.
     pub series: Option<Box<Series>>,
+    /// Why every plan was as it was, where that was asked for.
+    pub explanation: Option<Arc<Explanation>>,
 }
 
 impl Outcome {

@@ -9,13 +9,16 @@ use std::time::Duration;
 
 use rand::RngExt;
 use tarazu_core::control::{Control, ControlConfig, Effect, Event, Publication};
-use tarazu_core::planner::TarazuPlanner;
+use tarazu_core::health::{HealthConfig, Verdict};
+use tarazu_core::planner::{Parts, TarazuPlanner};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::Placed;
 use tarazu_core::view::View;
-use tarazu_layout::{FsId, NodeId, Time};
-use tarazu_table::{FRESH_INTERVALS, FsIdentity, Published, Reason, Stamp, Table};
+use tarazu_core::worth::Why;
+use tarazu_layout::{FsId, NodeId, TargetId, Time};
+use tarazu_table::{FRESH_INTERVALS, FsIdentity, JobName, Published, Reason, Stamp, Table};
 
+use crate::explain::Kept;
 use crate::scenario::Scenario;
 use crate::system::System;
 
@@ -54,7 +57,9 @@ pub(crate) struct Plane {
     rng: Rng,
     interval: Duration,
     layout_cost: Duration,
+    layout_service: Duration,
     steer_always: bool,
+    parts: Parts,
     report_delay: Duration,
     publish_delay: Duration,
     tables: Vec<Fanned>,
@@ -66,8 +71,16 @@ pub(crate) struct Plane {
     /// The second of the interval at which each server's agent reports.
     agent_phase: Vec<u64>,
     effects: Vec<Effect>,
+    /// Canaries that the controller has asked for and nobody has fetched, with their bytes.
+    pub(crate) canaries: Vec<(TargetId, u64)>,
+    /// Rows of samples that agents have sent.
+    pub(crate) rows: u64,
+    /// What the controller's detector said in this run.
+    pub(crate) verdicts: Vec<(Time, Verdict)>,
     /// Plans made in this run.
     pub(crate) plans: u64,
+    /// Those plans, where they are to be explained.
+    pub(crate) kept: Option<Kept>,
     /// Events that the controller refused.
     pub(crate) refused: u64,
 }
@@ -80,6 +93,7 @@ impl Plane {
             fs: FsIdentity::new(FsId(0), &system.name),
             interval: Duration::from_secs_f64(timing.interval_s),
         };
+        let health = HealthConfig { detect: scenario.detect, canary: scenario.canary };
         let phase =
             |purpose: &str, id: u32| stream(seed, purpose, u64::from(id)).random_range(0..interval_seconds);
         let lag = |id: u32| {
@@ -87,11 +101,13 @@ impl Plane {
             Duration::from_secs_f64(timing.publish_jitter_s * share)
         };
         let mut plane = Self {
-            control: Control::new(config, system.topology.clone()),
+            control: Control::new(config, system.topology.clone()).with_health(health),
             rng: stream(seed, "control", 0),
             interval: config.interval,
             layout_cost: Duration::from_secs_f64(system.metadata.layout_s),
+            layout_service: Duration::from_secs_f64(system.metadata.create_s),
             steer_always: scenario.steer_always,
+            parts: scenario.parts,
             report_delay: Duration::from_secs_f64(timing.report_delay_s),
             publish_delay: Duration::from_secs_f64(timing.publish_delay_s),
             tables: Vec::new(),
@@ -102,16 +118,33 @@ impl Plane {
                 .map(|server| phase("agent report", server))
                 .collect(),
             effects: Vec::new(),
+            canaries: Vec::new(),
+            rows: 0,
+            verdicts: Vec::new(),
             plans: 0,
+            kept: None,
             refused: 0,
         };
         plane.deliver(Time::ZERO, Event::Started { stored_term: 0, drained: Vec::new() });
         plane
     }
 
+    /// Keeps all plans from the first on, to be explained; to be called before the first event.
+    pub(crate) fn keep_plans(&mut self) {
+        let mut kept = Kept::default();
+        // One was made when the controller started.
+        self.tables.iter().for_each(|table| kept.take(&table.publication.plan));
+        self.kept = Some(kept);
+    }
+
     /// The controller's view.
     pub(crate) fn view(&self) -> &View {
         self.control.view()
+    }
+
+    /// Time of a message from or to the controller.
+    pub(crate) fn report_delay(&self) -> Duration {
+        self.report_delay
     }
 
     /// Hands one event to the controller and does what it asks for. Persisting and solving take no
@@ -127,14 +160,20 @@ impl Plane {
                         let mut planner = TarazuPlanner {
                             fresh_within: self.interval * FRESH_INTERVALS,
                             now,
+                            lead: self.interval,
                             layout_cost: self.layout_cost,
+                            layout_service: self.layout_service,
                             always: self.steer_always,
+                            parts: self.parts,
                         };
                         let plan = Box::new(problem.solve(&mut planner, &mut self.rng));
                         events.push(Event::Solved { seq: problem.seq, plan });
                     }
                     Effect::Publish(publication) => {
                         self.plans += 1;
+                        if let Some(kept) = &mut self.kept {
+                            kept.take(&publication.plan);
+                        }
                         self.fan_out(now, publication);
                     }
                     Effect::Confirm(_) => {
@@ -142,6 +181,8 @@ impl Plane {
                             newest.confirmed = [newest.confirmed[1], now];
                         }
                     }
+                    Effect::Canary { target, bytes } => self.canaries.push((target, bytes)),
+                    Effect::Judged(verdict) => self.verdicts.push((now, verdict)),
                     Effect::Refused(_) => self.refused += 1,
                 }
             }
@@ -189,11 +230,24 @@ impl Plane {
         leaving
     }
 
-    /// What a process on a node holds: the newest table that has reached it.
-    pub(crate) fn table_at(&self, node: NodeId, now: Time) -> Result<Published<'_>, Reason> {
+    /// The newest table that has reached a node, and how long such a table takes there.
+    fn newest_at(&self, node: NodeId, now: Time) -> Option<(&Fanned, Duration)> {
         let delay = self.publish_delay + self.lag[node.index()];
         let arrived = |table: &&Fanned| table.left + delay <= now;
-        let newest = self.tables.iter().rev().find(arrived).ok_or(Reason::NoTable)?;
+        Some((self.tables.iter().rev().find(arrived)?, delay))
+    }
+
+    /// Why the files of that name are steered or left by the plan whose table a node holds; `None` where the plan
+    /// does not know them.
+    pub(crate) fn why_at(&self, node: NodeId, now: Time, name: &JobName) -> Option<Why> {
+        let plan = &self.newest_at(node, now)?.0.publication.plan;
+        let verdict = name.keys().iter().find_map(|key| plan.verdicts.get(key))?;
+        Some(verdict.why)
+    }
+
+    /// What a process on a node holds: the newest table that has reached it.
+    pub(crate) fn table_at(&self, node: NodeId, now: Time) -> Result<Published<'_>, Reason> {
+        let (newest, delay) = self.newest_at(node, now).ok_or(Reason::NoTable)?;
         let table = Table::reopen(&newest.publication.table, newest.checksum).map_err(|_| Reason::Refused)?;
         let word = newest.confirmed.iter().rev().find(|word| **word + delay <= now);
         let received = word.copied().unwrap_or(newest.left) + delay;

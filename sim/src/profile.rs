@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use rand::RngExt;
+use tarazu_core::rng::stream;
 use tarazu_core::sample::{FileProfile, JobStart};
 use tarazu_layout::{Bytes, Time, hash};
 use tarazu_table::{FileClass, JobName};
@@ -85,16 +87,18 @@ impl Profiles {
             if std::mem::replace(&mut made[place], true) {
                 continue;
             }
-            let size = written.get(&file).copied().unwrap_or(0);
-            let name = &workload.files[place].name;
-            let class = classes.entry(FileClass::of_name(name.as_bytes())).or_default();
+            let kind = FileClass::of_name(workload.files[place].name.as_bytes());
+            let size = foreseen(scenario.forecast, job, kind, written.get(&file).copied().unwrap_or(0));
+            let class = classes.entry(kind).or_default();
             let state = FileState::new(&workload.files[place], system, scenario.striping);
             if let Some(first) = state.layout.first_on_targets() {
                 let component = &state.layout.components[first];
                 class.stripe_count = class.stripe_count.max(component.stripe_count);
-                class.stripes += u64::from(component.stripe_count);
                 class.stripe_size = component.stripe_size;
                 let on_it = component.extent.clip(0, size).map_or(0, |(from, to)| to - from);
+                class.stripes += on_it
+                    .div_ceil(component.stripe_size.max(1))
+                    .clamp(1, u64::from(component.stripe_count.max(1)));
                 class.placed += on_it;
                 self.expected[place] = Some(Bytes(on_it));
             }
@@ -113,6 +117,16 @@ impl Profiles {
     pub(crate) fn expected(&self, file: FileId) -> Option<Bytes> {
         self.expected.get(file.0 as usize).copied().flatten()
     }
+}
+
+/// The size that a forecast gives a file of that size: off by one factor for all files of a kind of a job.
+fn foreseen(forecast: Forecast, job: &Job, kind: FileClass, size: u64) -> u64 {
+    let Forecast::Errs(deviation) = forecast else { return size };
+    let mut draws = stream(job_name(job, kind).exact().0, "forecast error", job.id.0);
+    // Two uniform draws make a normal one (Box and Muller 1958).
+    let (radius, angle): (f64, f64) = (draws.random_range(f64::EPSILON..1.0), draws.random_range(0.0..1.0));
+    let normal = (-2.0 * radius.ln()).sqrt() * (std::f64::consts::TAU * angle).cos();
+    (size as f64 * (deviation * normal).exp()) as u64
 }
 
 fn profile(job: &Job, class: FileClass, files: Class) -> FileProfile {
@@ -134,7 +148,7 @@ fn profile(job: &Job, class: FileClass, files: Class) -> FileProfile {
 }
 
 /// Most files that are made within [`BURST_S`].
-fn largest_burst(mut made_at: Vec<Time>) -> u32 {
+pub(crate) fn largest_burst(mut made_at: Vec<Time>) -> u32 {
     made_at.sort_unstable();
     let mut first = 0;
     let mut most = 0;

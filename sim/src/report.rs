@@ -8,7 +8,7 @@ use tarazu_workload::Workload;
 use crate::experiment::{PolicyResult, Results, Shard};
 use crate::fingerprint::Fingerprint;
 use crate::outcome::{Metric, Outcome};
-use crate::scenario::{Forecast, Policy, Scenario, Striping, Timing};
+use crate::scenario::{Policy, Scenario, Striping, Timing};
 use crate::stats::{CONFIDENCE, Interval};
 use crate::system::{Calibration, System};
 
@@ -66,7 +66,7 @@ struct ScenarioPart {
     sick_target: Option<u32>,
     sick_speed: Option<f64>,
     sick_known_after_intervals: Option<u32>,
-    forecast: &'static str,
+    forecast: String,
     steer_always: bool,
     start_jitter_s: f64,
 }
@@ -78,8 +78,11 @@ pub(crate) struct PolicyPart {
     runs: Vec<RunPart>,
     files_steered_share: Option<f64>,
     bytes_steered_share: Option<f64>,
+    /// Makespan over its lower bound, mean over seeds.
+    makespan_over_bound: Option<f64>,
     off_target_bytes: u64,
     overfilled_bytes: u64,
+    steered: BTreeMap<&'static str, u64>,
     refusals: BTreeMap<&'static str, u64>,
     plans: u64,
     reports_refused: u64,
@@ -96,14 +99,19 @@ pub(crate) struct RunPart {
     pub(crate) steered_bytes: u64,
     pub(crate) off_target_bytes: u64,
     pub(crate) overfilled_bytes: u64,
+    pub(crate) steered: BTreeMap<String, u64>,
     pub(crate) refusals: BTreeMap<String, u64>,
     pub(crate) plans: u64,
     pub(crate) reports_refused: u64,
+    /// No placement could have had a shorter makespan, seconds.
+    pub(crate) bound_s: Option<f64>,
 }
 
 impl RunPart {
     fn of(outcome: &Outcome) -> Self {
-        let refusals = outcome.refusals.iter().map(|(reason, count)| ((*reason).to_string(), *count));
+        let named = |counts: &BTreeMap<&'static str, u64>| {
+            counts.iter().map(|(reason, count)| ((*reason).to_string(), *count)).collect()
+        };
         Self {
             files_made: outcome.files_made,
             files_steered: outcome.files_steered,
@@ -112,9 +120,11 @@ impl RunPart {
             steered_bytes: outcome.steered_bytes,
             off_target_bytes: outcome.off_target_bytes,
             overfilled_bytes: outcome.overfilled_bytes,
-            refusals: refusals.collect(),
+            steered: named(&outcome.steered),
+            refusals: named(&outcome.refusals),
             plans: outcome.plans,
             reports_refused: outcome.reports_refused,
+            bound_s: outcome.bound_s,
         }
     }
 }
@@ -185,7 +195,7 @@ impl Report {
                 sick_target: scenario.sick.map(|sick| sick.target.0),
                 sick_speed: scenario.sick.map(|sick| sick.speed),
                 sick_known_after_intervals: scenario.sick.and(scenario.sick_known_after),
-                forecast: forecast_name(scenario.forecast),
+                forecast: scenario.forecast.to_string(),
                 steer_always: scenario.steer_always,
                 start_jitter_s: scenario.start_jitter_s,
             },
@@ -206,16 +216,8 @@ pub fn compares(scenario: &Scenario) -> &'static str {
         Striping::AsLogged => "placement alone: every policy gets the recorded striping",
         Striping::Count(_) => "placement alone: every policy gets the same forced striping",
         Striping::SizeRule => "placement alone: every policy gets the same striping, by file size",
+        Striping::Advised => "placement alone: every policy gets the same striping, as tarazu advises it",
         Striping::Pfl(_) => "placement alone: every policy gets the same default layout of a site",
-    }
-}
-
-/// The forecast's name in results.
-#[must_use]
-pub fn forecast_name(forecast: Forecast) -> &'static str {
-    match forecast {
-        Forecast::Perfect => "perfect",
-        Forecast::Nothing => "none",
     }
 }
 
@@ -242,8 +244,10 @@ pub(crate) fn policy_part(result: &PolicyResult) -> PolicyPart {
         runs: result.outcomes.iter().map(RunPart::of).collect(),
         files_steered_share: result.files_steered_share(),
         bytes_steered_share: result.bytes_steered_share(),
+        makespan_over_bound: result.makespan_over_bound(),
         off_target_bytes: result.sum(|outcome| outcome.off_target_bytes),
         overfilled_bytes: result.sum(|outcome| outcome.overfilled_bytes),
+        steered: result.steered(),
         refusals: result.refusals(),
         plans: result.sum(|outcome| outcome.plans),
         reports_refused: result.sum(|outcome| outcome.reports_refused),

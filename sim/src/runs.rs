@@ -2,8 +2,9 @@
 
 use tarazu_workload::Workload;
 
+use crate::judged::Judged;
 use crate::outcome::Outcome;
-use crate::replay::{self, ReplayError};
+use crate::replay::{self, ReplayError, Watch};
 use crate::scenario::{Policy, Scenario};
 use crate::system::System;
 
@@ -18,7 +19,23 @@ pub fn run(
     policy: Policy,
     seed: u64,
 ) -> Result<Outcome, ReplayError> {
-    replay::run(&scenario.striping.lay_out(workload, system), system, scenario, policy, seed, false)
+    let laid_out = scenario.striping.lay_out(workload, system);
+    replay::run(&laid_out, system, scenario, policy, seed, Watch::NOTHING)
+}
+
+/// As [`run`], with what the controller's detector said in that time.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_judged(
+    workload: &Workload,
+    system: &System,
+    scenario: &Scenario,
+    policy: Policy,
+    seed: u64,
+) -> Result<(Outcome, Judged), ReplayError> {
+    let laid_out = scenario.striping.lay_out(workload, system);
+    replay::run_judged(&laid_out, system, scenario, policy, seed, Watch::NOTHING)
 }
 
 /// As [`run`], with [`Outcome::series`]; all other results are the same.
@@ -32,5 +49,6 @@ pub fn run_recorded(
     policy: Policy,
     seed: u64,
 ) -> Result<Outcome, ReplayError> {
-    replay::run(&scenario.striping.lay_out(workload, system), system, scenario, policy, seed, true)
+    let laid_out = scenario.striping.lay_out(workload, system);
+    replay::run(&laid_out, system, scenario, policy, seed, Watch { series: true, ..Watch::NOTHING })
 }

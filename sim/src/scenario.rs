@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use tarazu_core::planner::Parts;
 use tarazu_layout::TargetId;
 
 use crate::background::Background;
@@ -65,6 +66,15 @@ impl Policy {
             Self::Tarazu => "tarazu",
             Self::TarazuCentral => "tarazu-central",
         }
+    }
+
+    /// Whether it is an allocator of a file system's own.
+    #[must_use]
+    pub fn is_stock(self) -> bool {
+        matches!(
+            self,
+            Self::LustreRr | Self::LustreQos | Self::LustreQos215 | Self::LustreQos212 | Self::Random
+        )
     }
 
     /// Whether agents report and a controller takes their samples in beside the file system.
@@ -148,7 +158,7 @@ impl FromStr for Sick {
 }
 
 /// What is known of jobs before they write.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Forecast {
     /// Sizes and numbers of the files each job will make, from the workload itself. An upper bound: a
     /// real forecast errs.
@@ -156,6 +166,73 @@ pub enum Forecast {
     Perfect,
     /// Nothing: every job is unknown.
     Nothing,
+    /// As perfect, but sizes are off by a factor of their own for each job and kind of file, the
+    /// exponential of a normal draw with mean 0 and this deviation.
+    Errs(f64),
+}
+
+/// Largest deviation of forecast errors: a factor of 20 either way is within one deviation.
+const ERROR_MAX: f64 = 3.0;
+
+impl FromStr for Forecast {
+    type Err = ParseError;
+
+    fn from_str(text: &str) -> Result<Self, ParseError> {
+        let deviation =
+            |text: &str| text.parse().ok().filter(|deviation| (0.0..=ERROR_MAX).contains(deviation));
+        match text.split_once('=') {
+            None if text == "perfect" => Ok(Self::Perfect),
+            None if text == "none" => Ok(Self::Nothing),
+            Some(("errs", by)) if deviation(by).is_some() => {
+                Ok(deviation(by).map_or(Self::Perfect, Self::Errs))
+            }
+            _ => Err(ParseError::new(
+                "forecast",
+                text,
+                "perfect, none or errs=DEVIATION with a deviation from 0 to 3",
+            )),
+        }
+    }
+}
+
+impl fmt::Display for Forecast {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Perfect => f.write_str("perfect"),
+            Self::Nothing => f.write_str("none"),
+            Self::Errs(deviation) => write!(f, "errs={deviation}"),
+        }
+    }
+}
+
+/// Which parts of tarazu's planner take part, by the names that they are taken away under.
+pub const PARTS: [&str; 6] = ["ledger", "load", "servers", "streams", "written", "places"];
+
+/// All parts of the planner but those named.
+///
+/// # Errors
+/// A name that is not in [`PARTS`].
+pub fn parts_without(names: &[String]) -> Result<Parts, ParseError> {
+    let mut parts = Parts::ALL;
+    for name in names {
+        let part = match name.as_str() {
+            "ledger" => &mut parts.ledger,
+            "load" => &mut parts.load,
+            "servers" => &mut parts.servers,
+            "streams" => &mut parts.streams,
+            "written" => &mut parts.written,
+            "places" => &mut parts.places,
+            _ => {
+                return Err(ParseError::new(
+                    "part",
+                    name,
+                    "ledger, load, servers, streams, written or places",
+                ));
+            }
+        };
+        *part = false;
+    }
+    Ok(parts)
 }
 
 /// Everything about a run that is not workload, system, policy or seed.
@@ -173,10 +250,20 @@ pub struct Scenario {
     pub sick: Option<Sick>,
     /// The controller is told of the slow target after so many reporting intervals; `None`: never.
     pub sick_known_after: Option<u32>,
+    /// The controller judges targets by the samples of their agents.
+    pub detect: bool,
+    /// It has canaries written for that, too.
+    pub canary: bool,
     /// What is known of jobs.
     pub forecast: Forecast,
     /// `tarazu` steers every known job, also where nothing is to be gained: shows what steering costs.
     pub steer_always: bool,
+    /// The file system's own allocator: places what the policy leaves alone. Only a stock one.
+    pub beneath: Policy,
+    /// The file system's own allocators draw anew: what chance alone changes, all else being equal.
+    pub redraw: bool,
+    /// Parts of tarazu's planner that take part; all but to measure what each is worth.
+    pub parts: Parts,
     /// Each job's start is delayed by a uniform draw from 0 to this, seconds, the same for all policies.
     pub start_jitter_s: f64,
 }
@@ -190,8 +277,13 @@ impl Default for Scenario {
             faults: Vec::new(),
             sick: None,
             sick_known_after: Some(3),
+            detect: true,
+            canary: false,
             forecast: Forecast::Perfect,
             steer_always: false,
+            beneath: Policy::LustreRr,
+            redraw: false,
+            parts: Parts::ALL,
             start_jitter_s: 5.0,
         }
     }

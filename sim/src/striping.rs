@@ -8,14 +8,17 @@
 mod sites;
 
 use std::borrow::Cow;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::str::FromStr;
 
+use tarazu_core::striping::{FileToCome, Headroom, advise};
+use tarazu_core::topology::TargetSpec;
 use tarazu_layout::limits::STRIPES_MAX;
-use tarazu_layout::{Layout, OstIndex, PoolName};
-use tarazu_workload::{Action, Workload};
+use tarazu_layout::{Layout, OstIndex, PoolName, Time};
+use tarazu_workload::{Action, FileId, Job, Workload};
 
+use crate::profile::largest_burst;
 use crate::scenario::ParseError;
 use crate::system::System;
 pub use sites::Site;
@@ -33,6 +36,8 @@ pub enum Striping {
     SizeRule,
     /// The default layout of a site for every file.
     Pfl(Site),
+    /// Stripe counts and sizes as tarazu advises where nobody has striped ([`tarazu_core::striping`]).
+    Advised,
 }
 
 impl FromStr for Striping {
@@ -43,6 +48,7 @@ impl FromStr for Striping {
         let parsed = match text.split_once('=') {
             None if text == "as-logged" => Some(Self::AsLogged),
             None if text == "size-rule" => Some(Self::SizeRule),
+            None if text == "advised" => Some(Self::Advised),
             Some(("count", count)) => count.parse().ok().filter(in_range).map(Self::Count),
             Some(("pfl", site)) => Site::named(site).map(Self::Pfl),
             _ => None,
@@ -50,7 +56,7 @@ impl FromStr for Striping {
         parsed.ok_or_else(|| ParseError {
             what: "striping",
             given: text.to_string(),
-            valid: "as-logged, count=K with K from 1 to 2000, size-rule, or pfl=SITE with the SITE azure, cleps, delta, \
+            valid: "as-logged, count=K with K from 1 to 2000, size-rule, advised, or pfl=SITE with the SITE azure, cleps, delta, \
                     fsx, orion or perlmutter",
         })
     }
@@ -62,6 +68,7 @@ impl fmt::Display for Striping {
             Self::AsLogged => f.write_str("as-logged"),
             Self::Count(count) => write!(f, "count={count}"),
             Self::SizeRule => f.write_str("size-rule"),
+            Self::Advised => f.write_str("advised"),
             Self::Pfl(site) => write!(f, "pfl={site}"),
         }
     }
@@ -93,6 +100,7 @@ impl Striping {
         let layouts: Vec<Option<Layout<OstIndex>>> = match self {
             Self::AsLogged | Self::Count(_) => return Cow::Borrowed(workload),
             Self::SizeRule => uses(workload).iter().map(Use::layout).collect(),
+            Self::Advised => advised(workload, system),
             Self::Pfl(site) => vec![Some(site.layout(system)); workload.files.len()],
         };
         let mut laid_out = workload.clone();
@@ -107,7 +115,7 @@ impl Striping {
     #[must_use]
     pub fn notes(self, workload: &Workload, system: &System) -> Vec<String> {
         let named: BTreeSet<PoolName> = match self {
-            Self::Count(_) | Self::SizeRule => BTreeSet::new(),
+            Self::Count(_) | Self::SizeRule | Self::Advised => BTreeSet::new(),
             Self::Pfl(site) => site.pools().collect(),
             Self::AsLogged => {
                 let layouts = workload.files.iter().filter_map(|file| file.logged.as_ref());
@@ -158,7 +166,8 @@ enum Parties {
     #[default]
     None,
     One(Process),
-    Several,
+    /// With the job of the first.
+    Several(usize),
 }
 
 impl Parties {
@@ -166,7 +175,7 @@ impl Parties {
         *self = match *self {
             Self::None => Self::One(process),
             Self::One(other) if other == process => Self::One(process),
-            Self::One(_) | Self::Several => Self::Several,
+            Self::One((job, _)) | Self::Several(job) => Self::Several(job),
         };
     }
 }
@@ -179,7 +188,7 @@ impl Use {
 
     /// The rule's layout; `None` for the system's default.
     fn layout(&self) -> Option<Layout<OstIndex>> {
-        let shared = self.serial || matches!(self.parties(), Parties::Several);
+        let shared = self.serial || matches!(self.parties(), Parties::Several(_));
         let steps: &[(u64, u32)] = if shared { &SHARED } else { &PER_PROCESS };
         let step = steps.iter().find(|(above, _)| self.end > *above);
         step.map(|(_, count)| Layout::plain(*count, RULE_STRIPE_SIZE))
@@ -215,6 +224,42 @@ fn uses(workload: &Workload) -> Vec<Use> {
         file.serial = active[job][kind] == 1;
     }
     uses
+}
+
+/// The layouts that tarazu advises, file by file.
+fn advised(workload: &Workload, system: &System) -> Vec<Option<Layout<OstIndex>>> {
+    let targets = system.topology.targets();
+    let free = |(number, spec): (usize, &TargetSpec)| {
+        let filled = system.filled[number];
+        (spec.capacity.0 as f64 * (1.0 - filled.share - filled.spread).max(0.0)) as u64
+    };
+    let headroom = Headroom {
+        targets: targets.len() as u32,
+        least_free_bytes: targets.iter().enumerate().map(free).min().unwrap_or(0),
+    };
+    let bursts: Vec<u32> = workload.jobs.iter().map(files_at_once).collect();
+    let advice = |file: &Use| {
+        let (writers, job) = match file.parties() {
+            Parties::None => return None,
+            Parties::One((job, _)) => (1, job),
+            Parties::Several(job) => (workload.jobs[job].ranks.len() as u32, job),
+        };
+        let advice = advise(&FileToCome { expected_bytes: file.end, writers, files: bursts[job] }, &headroom);
+        Some(Layout::plain(advice.stripe_count, advice.stripe_size))
+    };
+    uses(workload).iter().map(advice).collect()
+}
+
+/// Files that a job makes at a time, at least 1.
+fn files_at_once(job: &Job) -> u32 {
+    let mut made_at = BTreeMap::<FileId, Time>::new();
+    for op in job.ranks.iter().flat_map(|rank| &rank.ops) {
+        if let Action::Create { file } = op.action {
+            let first = made_at.entry(file).or_insert(op.start);
+            *first = (*first).min(op.start);
+        }
+    }
+    largest_burst(made_at.into_values().collect()).max(1)
 }
 
 #[cfg(test)]

@@ -299,7 +299,14 @@ fn threads_do_not_change_results() {
         .collect();
     let scenario = Scenario { background: background("markov=0.3"), faults, ..Scenario::default() };
     let results = |threads| {
-        let plan = Plan { policies: &Policy::ALL, seeds: 3, shard: Shard::WHOLE, threads, record: false };
+        let plan = Plan {
+            policies: &Policy::ALL,
+            seeds: 3,
+            shard: Shard::WHOLE,
+            threads,
+            record: false,
+            explain: false,
+        };
         experiment(&workload, &system(&[]), &scenario, &plan, &|| {}).expect("results")
     };
     assert_eq!(results(1), results(2));

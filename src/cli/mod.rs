@@ -55,6 +55,8 @@ enum SimTool {
     Merge(merge::MergeArgs),
     /// Set a system's free numbers by recorded benchmark jobs, predict others, and show the errors
     Calibrate(calibrate::CalibrateArgs),
+    /// Draw thousands of situations and show in how many of them tarazu does harm
+    Regret(sim::regret::RegretArgs),
 }
 
 /// Exit code of an error in the input or while working; wrong usage exits with 2 (clap's).
@@ -67,6 +69,7 @@ pub(crate) fn run() -> ExitCode {
             Some(SimTool::Flows(args)) => flows::run(&args),
             Some(SimTool::Merge(args)) => merge::run(&args),
             Some(SimTool::Calibrate(args)) => calibrate::run(&args),
+            Some(SimTool::Regret(args)) => sim::regret::run(&args),
             None => sim::run(&args.replay),
         },
         Tool::Analyze(args) => analyze::run(&args),

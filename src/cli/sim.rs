@@ -1,7 +1,9 @@
 //! `tarazu sim`: reads workload, system and scenario, runs the experiment, shows the results.
 
+mod explain;
 mod input;
 mod page;
+pub(super) mod regret;
 pub(super) mod text;
 
 use std::io::Write;
@@ -9,8 +11,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, Result, ensure};
+use tarazu_core::planner::Parts;
 use tarazu_sim::experiment::{Plan, SEEDS_MAX, Shard, experiment};
 use tarazu_sim::faults;
+use tarazu_sim::parts_without;
 use tarazu_sim::report::{Report, Subject, write_csv};
 use tarazu_sim::{
     BUNDLED, BackgroundSpec, Fault, Forecast, PRESETS, Policy, Scenario, Sick, Site, Striping, System, Timing,
@@ -67,7 +71,8 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value_t = 10, allow_negative_numbers = true, value_parser = |text: &str| whole(text, 1, SEEDS_MAX))]
     seeds: u64,
 
-    /// Stripes of every file: as-logged, count=K, size-rule (NERSC's, by size and sharing) or pfl=SITE, the default
+    /// Stripes of every file: as-logged, count=K, size-rule (NERSC's, by size and sharing), advised
+    /// (tarazu's own rule) or pfl=SITE, the default
     /// layout of a site (see --list-striping)
     #[arg(long, value_name = "RULE", default_value = "as-logged")]
     striping: Striping,
@@ -95,9 +100,32 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "N", default_value = "3", allow_negative_numbers = true, value_parser = parse_intervals)]
     sick_known_after: KnownAfter,
 
-    /// What the controller knows of a job before it writes: perfect (from the workload itself) or none
-    #[arg(long, value_name = "WHAT", default_value = "perfect", value_parser = parse_forecast)]
+    /// The controller does not judge targets by their samples: what a slow one costs where nobody finds it
+    #[arg(long)]
+    no_health: bool,
+
+    /// The controller has 4 MiB written to every target once in ten minutes: finds slow targets that are idle
+    #[arg(long, conflicts_with = "no_health")]
+    canary: bool,
+
+    /// What the controller knows of a job before it writes: perfect (from the workload itself), none, or
+    /// errs=DEVIATION (sizes off by a factor for each job and kind of file, its logarithm normal)
+    #[arg(long, value_name = "WHAT", default_value = "perfect")]
     forecast: Forecast,
+
+    /// The file system's own allocator beneath policies that leave files to it: lustre-rr, lustre-qos,
+    /// lustre-qos-2.15, lustre-qos-2.12 or random
+    #[arg(long, value_name = "POLICY", default_value = "lustre-rr")]
+    beneath: Policy,
+
+    /// Take parts of tarazu's planner away (repeatable), to see what each is worth: ledger, load, servers,
+    /// streams, written or places
+    #[arg(long, value_name = "PART", value_delimiter = ',')]
+    without: Vec<String>,
+
+    /// Let tarazu spread the units of each plan by the exact solver instead of by filling: shows what filling leaves
+    #[arg(long)]
+    exact: bool,
 
     /// Let tarazu steer every known job, also where nothing is to be gained: shows what steering costs
     #[arg(long)]
@@ -138,6 +166,10 @@ pub(crate) struct ReplayArgs {
     /// Also write a report with pictures: one HTML file that needs no network
     #[arg(long, value_name = "FILE")]
     html: Option<PathBuf>,
+
+    /// Also write why every plan of tarazu in the first seed was as it was: schema tarazu.explain/1
+    #[arg(long, value_name = "FILE")]
+    explain: Option<PathBuf>,
 
     /// Form of the results
     #[arg(long, value_enum, default_value_t = Output::Text)]
@@ -186,14 +218,6 @@ fn parse_intervals(text: &str) -> Result<KnownAfter, String> {
         .map_err(|_| "use a number of intervals, or never".into())
 }
 
-fn parse_forecast(text: &str) -> Result<Forecast, String> {
-    match text {
-        "perfect" => Ok(Forecast::Perfect),
-        "none" => Ok(Forecast::Nothing),
-        _ => Err("use perfect or none".into()),
-    }
-}
-
 /// Longest time span of an option: a year, so that no sum of times overflows.
 const SECONDS_MAX: f64 = 366.0 * 86400.0;
 
@@ -211,6 +235,11 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         output::Output::print(&if args.list_systems { systems()? } else { sites() })?;
         return Ok(ExitCode::SUCCESS);
     }
+    ensure!(
+        args.explain.is_none() || args.policy.0.contains(&Policy::Tarazu),
+        "--explain shows the plans of {tarazu}; name it in --policy",
+        tarazu = Policy::Tarazu
+    );
     let system = system(args)?;
     let scenario = scenario(args)?;
     check_sick(&scenario, &system)?;
@@ -237,9 +266,16 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
     if let Some(path) = &args.html {
         page::write(path, &subject, &results)?;
     }
+    let explained = match &args.explain {
+        Some(path) => explain::write(path, &subject, &results)?,
+        None => String::new(),
+    };
     let mut out = output::Output::open();
     match args.output {
-        Output::Text => out.put(&text::show(&subject, &results, text::width()))?,
+        Output::Text => {
+            out.put(&text::show(&subject, &results, text::width()))?;
+            out.put(&explained)?;
+        }
         Output::Json => {
             serde_json::to_writer_pretty(&mut out, &Report::new(&subject, &results)).context(CANNOT_WRITE)?;
             writeln!(out).context(CANNOT_WRITE)?;
@@ -255,7 +291,14 @@ fn plan(args: &ReplayArgs) -> Plan<'_> {
     // More threads than runs would have nothing to do.
     let runs = args.seeds.saturating_mul(policies.len() as u64);
     let threads = u64::from(args.threads).min(runs) as usize;
-    Plan { policies, seeds: args.seeds, shard: args.shard, threads, record: args.html.is_some() }
+    Plan {
+        policies,
+        seeds: args.seeds,
+        shard: args.shard,
+        threads,
+        record: args.html.is_some(),
+        explain: args.explain.is_some(),
+    }
 }
 
 /// Before traces are read, which may take long.
@@ -295,6 +338,11 @@ fn sites() -> String {
 }
 
 fn scenario(args: &ReplayArgs) -> Result<Scenario> {
+    ensure!(
+        args.beneath.is_stock(),
+        "{} is no allocator of a file system's own; use --beneath lustre-rr or lustre-qos",
+        args.beneath
+    );
     Ok(Scenario {
         timing: if args.open_loop { Timing::Open } else { Timing::Closed },
         striping: args.striping,
@@ -302,8 +350,13 @@ fn scenario(args: &ReplayArgs) -> Result<Scenario> {
         faults: args.faults.clone(),
         sick: args.sick,
         sick_known_after: args.sick_known_after.0,
+        detect: !args.no_health,
+        canary: args.canary,
         forecast: args.forecast,
         steer_always: args.steer_always,
+        beneath: args.beneath,
+        redraw: false,
+        parts: Parts { exact: args.exact, ..parts_without(&args.without)? },
         start_jitter_s: args.start_jitter,
     })
 }

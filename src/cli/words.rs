@@ -21,7 +21,7 @@ pub(crate) fn average(sum: u64, over: u64) -> String {
 }
 
 /// Why files are left to the file system, by the stable name in results.
-const REASONS: [(&str, &str); 18] = [
+const REASONS: [(&str, &str); 23] = [
     ("no_table", "no table had reached the node yet"),
     ("refused", "the node's table was refused as damaged or of another version"),
     ("other_file_system", "the node's table is of another file system"),
@@ -31,6 +31,11 @@ const REASONS: [(&str, &str); 18] = [
     ("unknown_job", "the table does not know the job"),
     ("low_confidence", "the size of the job's files is only guessed"),
     ("not_worthwhile", "expected gain below ten times the cost of its layouts or 5 % of its time"),
+    ("not_worthwhile.below_cost", "expected gain below ten times the cost of its layouts"),
+    ("not_worthwhile.below_error", "expected gain below 5 % of its time (20 % with several stripes)"),
+    ("not_worthwhile.later", "as planned they would be written later than without"),
+    ("not_worthwhile.mixed", "only others would gain, and part of the moment's files is left alone"),
+    ("not_worthwhile.no_place", "no ring has a place for them"),
     ("too_few_targets", "more stripes than targets that take part"),
     ("no_room", "more stripes than the client has room for"),
     ("nothing_on_targets", "the file's layout has no component on targets"),
@@ -45,6 +50,19 @@ const REASONS: [(&str, &str); 18] = [
 /// A reason in plain words; its name where there are none.
 pub(crate) fn reason(name: &'static str) -> &'static str {
     REASONS.iter().find(|(known, _)| *known == name).map_or(name, |(_, words)| words)
+}
+
+/// Why files are steered, by the stable name in results.
+const CAUSES: [(&str, &str); 4] = [
+    ("at_any_cost", "are steered whatever it costs"),
+    ("earlier", "are written earlier"),
+    ("kept", "were steered before and are no later"),
+    ("evener", "lie more evenly for who reads them and are no later"),
+];
+
+/// A reason to steer in plain words; `None` of what only names a policy.
+pub(crate) fn cause(name: &str) -> Option<&'static str> {
+    CAUSES.iter().find(|(known, _)| *known == name).map(|(_, words)| *words)
 }
 
 /// A whole number of the command line within a range.
@@ -65,6 +83,7 @@ pub(crate) fn whole_u32(text: &str, low: u32, high: u32) -> Result<u32, String> 
 mod tests {
     use super::*;
     use tarazu_core::policy::Refusal;
+    use tarazu_core::worth::Why;
     use tarazu_table::Reason;
 
     #[test]
@@ -84,10 +103,20 @@ mod tests {
     }
 
     #[test]
+    fn every_verdict_has_words() {
+        for why in Why::ALL {
+            let left = REASONS.iter().find(|(name, _)| *name == format!("not_worthwhile.{}", why.as_str()));
+            assert_eq!(cause(why.as_str()).is_some(), why.steers(), "{why:?}");
+            assert_eq!(left.is_some(), !why.steers(), "{why:?}");
+        }
+    }
+
+    #[test]
     fn ten_times_is_what_the_planner_asks_for() {
-        // The words of `not_worthwhile` quote the planner's factor.
+        // The words of `not_worthwhile` quote the planner's limits.
         assert_eq!(tarazu_core::gain::GAIN_OVER_COST, 10.0);
         assert_eq!(tarazu_core::gain::GAIN_SHARE_MIN, 0.05);
+        assert_eq!(tarazu_core::gain::GAIN_SHARE_STRIPED, 0.2);
     }
 
     #[test]

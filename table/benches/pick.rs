@@ -29,12 +29,12 @@ fn table(criterion: &mut Criterion) {
 
     let ring = published.table.ring(0).unwrap();
     for stripes in [1, 8, 64, 200] {
-        let cursor = cursor();
+        let (cursor, slot) = (cursor(), name(3).slot(name(3).any_file()));
         let mut out = [TargetId(0); 256];
         group.bench_function(format!("pick_{stripes}"), |bench| {
             bench.iter(|| {
-                let position = cursor.next(0, 9, 77, stripes);
-                ring.pick(black_box(position), stripes, &mut out)
+                let position = cursor.next(slot, None, 77, 9, stripes);
+                ring.pick(black_box(position), stripes, stripes, &mut out)
             });
         });
     }

@@ -49,6 +49,8 @@ pub struct Steer {
     pub tier: Tier,
     /// Number of targets: one for each stripe.
     pub stripes: usize,
+    /// Of those, how many will hold data: 1 to [`Steer::stripes`].
+    pub filled: usize,
     /// Bytes of one stripe.
     pub stripe_size: u32,
     /// Expected bytes of the file.
@@ -114,17 +116,27 @@ fn steer(
     if stripes == 0 || stripes > out.len() {
         return Err(Reason::NoRoom);
     }
-    let begin = offset(ask.name.walk_hash(), ring.seed());
-    let position = cursor.next(usize::from(entry.class), ask.pid, begin, stripes);
+    let filled = filled_stripes(entry.expected_bytes, stripe_size, stripes);
+    let slot = ask.name.slot(entry.key);
+    let position = cursor.next(slot, entry.place, offset(entry.key, ring.seed()), ask.pid, filled);
     Ok(Steer {
         order: table.order(),
         class: entry.class,
         tier,
-        stripes: ring.pick(position, stripes, out),
+        stripes: ring.pick(position, filled, stripes, out),
+        filled,
         stripe_size,
         expected_bytes: entry.expected_bytes,
         confidence_percent: entry.confidence_percent,
     })
+}
+
+/// Stripes of a file that will hold data: a small file leaves the others empty, and the next file may
+/// have their tickets. 1 to `stripes`.
+#[must_use]
+pub fn filled_stripes(expected_bytes: u64, stripe_size: u32, stripes: usize) -> usize {
+    let filled = expected_bytes.div_ceil(u64::from(stripe_size.max(1)));
+    usize::try_from(filled).unwrap_or(usize::MAX).clamp(1, stripes.max(1))
 }
 
 /// Stripe count and size: what must be kept, else what the job's entry says, else the class's.

@@ -19,13 +19,17 @@
 //!
 //! A process without a rank hashes (host, process id, process start, count) for each file.
 //!
-//! Counts are kept per size class, because each class has its own ring: with one count for all, a job
-//! that alternates between two classes would walk each ring in leaps of two.
+//! Counts are kept per kind of entry in the job section ([`Slot`]): two kinds of files of one job have
+//! places of their own, and with one count for both each would walk its ring in leaps of two. A new
+//! dealing of a place begins the count anew, in all ranks alike: the place then says where the *next*
+//! row of files begins.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use tarazu_layout::hash;
-use tarazu_layout::limits::CLASSES_MAX;
+
+use crate::Place;
+use crate::job::{JobKey, Slot};
 
 /// A process's place in its parallel job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,7 +67,9 @@ pub struct Position {
 #[derive(Debug)]
 pub struct Cursor {
     identity: Identity,
-    created: [AtomicU32; CLASSES_MAX],
+    /// By slot: the dealing that the count is of in the upper half (0 without a place, else one above
+    /// its number), files created since in the lower.
+    created: [AtomicU64; Slot::COUNT],
 }
 
 impl Cursor {
@@ -73,25 +79,42 @@ impl Cursor {
         Self::starting_at(identity, 0)
     }
 
-    /// The cursor of a process that has created so many files of each class.
+    /// The cursor of a process that has created so many files of each kind without a place.
     #[must_use]
     pub fn starting_at(identity: Identity, created: u32) -> Self {
         let rank = identity.rank.filter(|rank| rank.rank < rank.world);
-        let created = core::array::from_fn(|_| AtomicU32::new(created));
+        let created = core::array::from_fn(|_| AtomicU64::new(u64::from(created)));
         Self { identity: Identity { rank, ..identity }, created }
     }
 
-    /// The position of the next file of a class, and one step on. `pid` is the process id *now*, which
-    /// differs from the identity's in a forked child. The count wraps after 2^32 files.
-    pub fn next(&self, class: usize, pid: u32, offset: u64, stripes: usize) -> Position {
-        let count = self.created.get(class).map_or(0, |count| count.fetch_add(1, Ordering::Relaxed));
+    /// The position of the next file that an entry speaks of, and one step on. It begins at the entry's
+    /// place, or where it has none at `offset`. `pid` is the process id *now*, which differs from the
+    /// identity's in a forked child. The count wraps after 2^32 files.
+    pub fn next(&self, slot: Slot, place: Option<Place>, offset: u64, pid: u32, stripes: usize) -> Position {
+        let deal = place.map_or(0, |place| u64::from(place.deal) + 1);
+        let count = self.count(slot, deal);
         let Some(Rank { rank, world }) = self.identity.rank else {
-            return Position { begin: self.hashed(class, pid, count), within: 0 };
+            return Position { begin: self.hashed(slot, pid, count), within: 0 };
         };
+        let offset = place.map_or(offset, |place| u64::from(place.begin));
         let row = (u64::from(count) * u64::from(world)).wrapping_mul(stripes as u64);
         Position {
             begin: offset.wrapping_add(row).wrapping_add(self.fork(pid)),
             within: u64::from(rank).wrapping_mul(stripes as u64),
+        }
+    }
+
+    /// Files created in this slot under this dealing before now; counts one more.
+    fn count(&self, slot: Slot, deal: u64) -> u32 {
+        let created = &self.created[slot.index()];
+        let mut seen = created.load(Ordering::Relaxed);
+        loop {
+            let count = if seen >> 32 == deal { seen as u32 } else { 0 };
+            let next = deal << 32 | u64::from(count.wrapping_add(1));
+            match created.compare_exchange_weak(seen, next, Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return count,
+                Err(now) => seen = now,
+            }
         }
     }
 
@@ -102,15 +125,16 @@ impl Cursor {
         hash::combine(hash::combine(self.identity.host_hash, u64::from(self.identity.pid)), u64::from(pid))
     }
 
-    fn hashed(&self, class: usize, pid: u32, count: u32) -> u64 {
+    fn hashed(&self, slot: Slot, pid: u32, count: u32) -> u64 {
         let process = hash::combine(hash::mix(self.identity.host_hash), u64::from(pid));
-        let file = (class as u64) << 32 | u64::from(count);
+        let file = (slot.index() as u64) << 32 | u64::from(count);
         hash::combine(hash::combine(process, self.identity.process_start), file)
     }
 }
 
-/// Where a job begins on a ring. 32 bits, so that positions do not wrap in the life of a job.
+/// Where files of a key begin on a ring, as long as they have no place on it. 32 bits, so that positions do not
+/// wrap in the life of a job.
 #[must_use]
-pub const fn offset(walk_hash: u64, ring_seed: u64) -> u64 {
-    hash::combine(ring_seed, walk_hash) >> 32
+pub const fn offset(key: JobKey, ring_seed: u64) -> u64 {
+    hash::combine(ring_seed, key.0) >> 32
 }

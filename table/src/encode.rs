@@ -6,7 +6,7 @@ use core::time::Duration;
 use tarazu_layout::limits::{CLASSES_MAX, DISTINCT_TICKETS, TABLE_JOBS_MAX, TARGETS_MAX};
 use tarazu_layout::{OstIndex, TargetId};
 
-use crate::format::{BODY_BYTES_MAX, Flags, Header, OST_INDEX_MAX, RINGS_MAX, VERSION, WORTHWHILE};
+use crate::format::{BODY_BYTES_MAX, Flags, Header, OST_INDEX_MAX, PLACED, RINGS_MAX, VERSION, WORTHWHILE};
 use crate::read::{job_fits, striping_fits};
 use crate::ring::TargetSet;
 use crate::{Class, FsIdentity, INTERVAL_MS_MAX, INTERVAL_MS_MIN, JobEntry, JobKey, Order};
@@ -280,6 +280,10 @@ fn write(spec: &TableSpec, header: &Header, jobs: &[JobEntry]) -> Vec<u8> {
         bytes.extend_from_slice(&entry.stripe_count.to_le_bytes());
         let worthwhile = if entry.worthwhile { WORTHWHILE } else { 0 };
         bytes.extend_from_slice(&[entry.class | worthwhile, entry.confidence_percent]);
+        let (begin, deal, mark) = entry.place.map_or((0, 0, 0), |place| (place.begin, place.deal, PLACED));
+        bytes.extend_from_slice(&begin.to_le_bytes());
+        bytes.extend_from_slice(&deal.to_le_bytes());
+        bytes.extend_from_slice(&mark.to_le_bytes());
     }
     let checksum = crc32fast::hash(&bytes);
     bytes.extend_from_slice(&checksum.to_le_bytes());

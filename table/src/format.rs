@@ -59,11 +59,14 @@ pub(crate) const TARGET_BYTES: usize = 2;
 pub(crate) const CLASS_BYTES: usize = 28;
 pub(crate) const RING_BYTES: usize = 20;
 pub(crate) const TICKET_BYTES: usize = 2;
-pub(crate) const JOB_BYTES: usize = 24;
+pub(crate) const JOB_BYTES: usize = 32;
 
 /// Bit of a job entry's class byte that says that a layout is worth its cost. There are at most eight
 /// classes, so the byte has room; unset means that files are left alone, the safe side.
 pub(crate) const WORTHWHILE: u8 = 0x80;
+
+/// Mark of a job entry that has a place on its ring.
+pub(crate) const PLACED: u16 = 1;
 
 /// The fields of the header as they lie in the bytes, before any of them is believed.
 #[derive(Clone, Copy, Debug)]

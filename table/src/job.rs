@@ -84,6 +84,22 @@ impl FileClass {
     }
 }
 
+/// A kind of entry that a file may be found under: one for each file class, one for any file of the
+/// executable, one for any of the job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Slot(u8);
+
+impl Slot {
+    /// Number of slots.
+    pub const COUNT: usize = 9;
+
+    /// Its number, `0..COUNT`.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        self.0 as usize
+    }
+}
+
 /// The hashed key of an entry in the job section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct JobKey(pub u64);
@@ -130,15 +146,22 @@ impl JobName {
         [self.exact(), self.any_file(), self.any_executable()]
     }
 
-    /// Where the job as a whole stands on a ring: equal for all its ranks, executables and files, so
-    /// that they walk the ring together.
+    /// Which count of a process goes with the entry of this key: equal for all ranks of a job.
     #[must_use]
-    pub const fn walk_hash(&self) -> u64 {
+    pub fn slot(&self, found: JobKey) -> Slot {
+        match self.keys().iter().position(|key| *key == found) {
+            Some(0) => Slot(self.file.number() as u8),
+            Some(1) => Slot(0),
+            _ => Slot(Slot::COUNT as u8 - 1),
+        }
+    }
+
+    const fn job_hash(&self) -> u64 {
         hash::combine(hash::mix(self.uid as u64), self.job.0)
     }
 
     const fn key(&self, executable_hash: u64, file: u64) -> JobKey {
-        JobKey(hash::combine(hash::combine(self.walk_hash(), executable_hash), file))
+        JobKey(hash::combine(hash::combine(self.job_hash(), executable_hash), file))
     }
 }
 

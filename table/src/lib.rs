@@ -29,18 +29,18 @@ mod refused;
 mod ring;
 mod stamp;
 
-pub use choose::{Ask, CONFIDENCE_MIN_PERCENT, Choice, Inherited, Steer, choose};
+pub use choose::{Ask, CONFIDENCE_MIN_PERCENT, Choice, Inherited, Steer, choose, filled_stripes};
 pub use cursor::{Cursor, Identity, Position, Rank, offset};
 pub use encode::{EncodeError, RingSpec, TableSpec, distinct_window, encode};
 pub use format::{
     BODY_BYTES_MAX, Flags, INTERVAL_MS_MAX, INTERVAL_MS_MIN, OST_INDEX_MAX, RINGS_MAX, STAMP_BYTES,
     STRIPE_SIZE_UNIT, VERSION,
 };
-pub use job::{FileClass, JobKey, JobName};
+pub use job::{FileClass, JobKey, JobName, Slot};
 pub use ladder::{FRESH_INTERVALS, Reader, Rung, STEADY_MAX_S, Tier, View, rung};
 pub use order::{Arrival, Order, OutOfOrder, accept};
-pub use read::{Class, FsIdentity, JobEntry, Table};
+pub use read::{Class, FsIdentity, JobEntry, Place, Table};
 pub use reason::Reason;
 pub use refused::Refused;
-pub use ring::RingView;
+pub use ring::{RingView, walked};
 pub use stamp::{Published, Stamp, publish};

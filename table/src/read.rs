@@ -7,8 +7,8 @@ use tarazu_layout::{FsId, OstIndex, TargetId, hash};
 
 use crate::format::{
     BODY_BYTES_MAX, CHECKSUM_BYTES, CLASS_BYTES, Flags, HEADER_BYTES, Header, INTERVAL_MS_MAX,
-    INTERVAL_MS_MIN, JOB_BYTES, MAGIC, OST_INDEX_MAX, RING_BYTES, RINGS_MAX, STRIPE_SIZE_UNIT, TARGET_BYTES,
-    TICKET_BYTES, VERSION, WORTHWHILE, u16_at, u32_at, u64_at,
+    INTERVAL_MS_MIN, JOB_BYTES, MAGIC, OST_INDEX_MAX, PLACED, RING_BYTES, RINGS_MAX, STRIPE_SIZE_UNIT,
+    TARGET_BYTES, TICKET_BYTES, VERSION, WORTHWHILE, u16_at, u32_at, u64_at,
 };
 use crate::ring::TargetSet;
 use crate::{JobKey, JobName, Order, Refused, RingView};
@@ -66,6 +66,19 @@ pub struct JobEntry {
     /// Whether the plan expects more from steering these files than the layouts cost. Where not, the
     /// entry is still there, so that counters can tell "not worth it" from "unknown".
     pub worthwhile: bool,
+    /// Where the job's next row of files begins on the ring *now*; `None` leaves that to a hash of the
+    /// key, so that jobs without a place part their ways by chance.
+    pub place: Option<Place>,
+}
+
+/// A job's place on its class's ring *now*: what keeps the files of one job clear of another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The ticket at which the first rank's next file begins; any number, taken modulo the ring.
+    pub begin: u32,
+    /// Number of the dealing: a process that sees another number than before counts its files from
+    /// 0 again.
+    pub deal: u16,
 }
 
 /// A verified table: a view into bytes that the caller keeps.
@@ -321,7 +334,7 @@ impl<'a> Table<'a> {
             if below.is_some_and(|below| entry.key <= below) {
                 return Err(Refused::JobOrder { job });
             }
-            if !job_fits(&entry, self.classes.len()) {
+            if !job_fits(&entry, self.classes.len()) || !place_fits(record) {
                 return Err(Refused::JobEntry { job });
             }
             below = Some(entry.key);
@@ -343,6 +356,12 @@ pub(crate) fn job_fits(entry: &JobEntry, classes: usize) -> bool {
         && entry.confidence_percent <= 100
         && usize::from(entry.stripe_count) <= STRIPES_MAX
         && entry.stripe_size.is_multiple_of(STRIPE_SIZE_UNIT)
+}
+
+/// Whether the bytes behind a job entry's place say one of the two things that they may say.
+fn place_fits(record: &[u8; JOB_BYTES]) -> bool {
+    let without = || u32_at(record, 24) == 0 && u16_at(record, 28) == 0 && u16_at(record, 30) == 0;
+    u16_at(record, 30) == PLACED || without()
 }
 
 /// The header and the checksum, checked from the cheapest to the dearest; the checksum before any
@@ -454,5 +473,7 @@ fn read_job(record: &[u8; JOB_BYTES]) -> JobEntry {
         class: record[22] & !WORTHWHILE,
         confidence_percent: record[23],
         worthwhile: record[22] & WORTHWHILE != 0,
+        place: (u16_at(record, 30) == PLACED)
+            .then(|| Place { begin: u32_at(record, 24), deal: u16_at(record, 28) }),
     }
 }

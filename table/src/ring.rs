@@ -71,13 +71,14 @@ impl<'a> RingView<'a> {
 
     /// Takes consecutive tickets for one file, all distinct: `stripes` of them, or fewer where `out`
     /// or the ring's number of targets is smaller. Returns how many; their targets are the first of
-    /// `out`, in stripe order.
+    /// `out`, in stripe order. Files follow each other every `step` tickets: as many as hold data, so
+    /// that what a file leaves empty is the next one's.
     ///
     /// Up to [`RingView::distinct`] stripes it copies a piece of the ring. Beyond, it walks on and
     /// skips targets that it already has, at most once around.
-    pub fn pick(&self, position: Position, stripes: usize, out: &mut [TargetId]) -> usize {
+    pub fn pick(&self, position: Position, step: usize, stripes: usize, out: &mut [TargetId]) -> usize {
         let wanted = stripes.min(out.len()).min(self.targets());
-        let start = self.start(position, wanted);
+        let start = self.start(position, step.min(wanted));
         let (before, after) = self.tickets.split_at_checked(start).unwrap_or((&[], self.tickets));
         let walk = after.iter().chain(before).map(|bytes| target(*bytes));
         if wanted <= self.distinct() {
@@ -96,24 +97,31 @@ impl<'a> RingView<'a> {
         taken
     }
 
-    /// The place on the ring where a file of `stripes` stripes at `position` begins.
-    fn start(&self, position: Position, stripes: usize) -> usize {
-        let length = self.tickets.len() as u32;
-        // At most 16,384 targets and 2^16 tickets, so no product below leaves 32 bits.
-        let (targets, stripes) = (u32::from(self.targets), stripes as u32);
-        if targets == 0 || stripes == 0 || length < targets {
-            return 0;
-        }
-        let rounds = length / targets;
-        let round = if length.is_multiple_of(rounds) { length / rounds } else { targets };
-        let pass = round / common_divisor(round, stripes) * stripes;
-        let number = position.within / u64::from(pass);
-        // Rotated within its pass, by whole files: the pass has the same tickets as before.
-        let shift = fraction(number, round.div_ceil(stripes)) * stripes;
-        let within = wrapped((position.within % u64::from(pass)) as u32 + shift, pass);
-        let pass_begin = position.begin.wrapping_add(number.wrapping_mul(u64::from(pass)));
-        (pass_begin.wrapping_add(u64::from(within)) % u64::from(length)) as usize
+    /// The place on the ring where a file at `position` begins, in rows of `step` tickets a file.
+    fn start(&self, position: Position, step: usize) -> usize {
+        let begin = position.begin.wrapping_add(walked(self.len(), self.targets(), step, position.within));
+        // A verified ring has at least one ticket.
+        (begin % self.tickets.len().max(1) as u64) as usize
     }
+}
+
+/// How far from its row's begin a file lies on a ring of `length` tickets of `targets` targets, `within`
+/// positions behind the first rank's, where each file takes `step` tickets.
+#[must_use]
+pub fn walked(length: usize, targets: usize, step: usize, within: u64) -> u64 {
+    // At most 16,384 targets and 2^16 tickets, so no product below leaves 32 bits.
+    let (length, targets, step) = (length as u32, targets as u32, step as u32);
+    if targets == 0 || step == 0 || length < targets {
+        return 0;
+    }
+    let rounds = length / targets;
+    let round = if length.is_multiple_of(rounds) { length / rounds } else { targets };
+    let pass = round / common_divisor(round, step) * step;
+    let number = within / u64::from(pass);
+    // Rotated within its pass, by whole files: the pass has the same tickets as before.
+    let shift = fraction(number, round.div_ceil(step)) * step;
+    let inside = wrapped((within % u64::from(pass)) as u32 + shift, pass);
+    number.wrapping_mul(u64::from(pass)).wrapping_add(u64::from(inside))
 }
 
 /// `number × (√2 − 1) mod 1` of `whole`, rounded down.

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use tarazu_layout::limits::{CLASSES_MAX, DISTINCT_TICKETS, TABLE_BYTES_MAX, TABLE_JOBS_MAX};
 use tarazu_layout::{FsId, OstIndex, TargetId, Time};
 use tarazu_table::{
-    Class, EncodeError, Flags, FsIdentity, JobEntry, JobKey, Order, Position, Published, Refused, RingSpec,
-    STAMP_BYTES, Stamp, Table, TableSpec, encode, publish,
+    Class, EncodeError, Flags, FsIdentity, JobEntry, JobKey, Order, Place, Position, Published, Refused,
+    RingSpec, STAMP_BYTES, Stamp, Table, TableSpec, encode, publish,
 };
 
 /// Goal: a table of the largest systems fits where a client expects it.
@@ -104,6 +104,8 @@ fn each_check_behind_the_checksum_refuses() {
     assert_eq!(with(jobs, &[0xFF; 8]), Refused::JobOrder { job: 1 });
     assert_eq!(with(jobs + 22, &[4]), Refused::JobEntry { job: 0 });
     assert_eq!(with(jobs + 23, &[101]), Refused::JobEntry { job: 0 });
+    assert_eq!(with(jobs + 24, &[1]), Refused::JobEntry { job: 0 }, "a place without its mark");
+    assert_eq!(with(jobs + 30, &[2]), Refused::JobEntry { job: 0 });
 }
 
 #[test]
@@ -173,6 +175,10 @@ fn any_spec() -> impl Strategy<Value = TableSpec> {
                 class: numbers.below(classes.len() as u64) as u8,
                 confidence_percent: numbers.below(101) as u8,
                 worthwhile: numbers.below(2) == 1,
+                place: (numbers.below(2) == 1).then(|| Place {
+                    begin: numbers.below(1 << 32) as u32,
+                    deal: numbers.below(1 << 16) as u16,
+                }),
             };
             let jobs = (0..jobs).map(|place| entry(&mut numbers, place)).collect();
             let ring = |numbers: &mut Numbers| RingSpec {
@@ -255,7 +261,7 @@ proptest! {
         if let Ok(table) = Table::verify(&bytes) {
             let mut out = [TargetId(0); 2000];
             for ring in 0..table.rings() {
-                let taken = table.ring(ring).unwrap().pick(Position { begin, within }, stripes, &mut out);
+                let taken = table.ring(ring).unwrap().pick(Position { begin, within }, stripes, stripes, &mut out);
                 prop_assert!(out[..taken].iter().all(|target| table.ost_index(*target).is_some()));
             }
         }

@@ -58,6 +58,7 @@ fn lookups_go_from_exact_to_general() {
         class: 0,
         confidence_percent: 50,
         worthwhile: true,
+        place: None,
     };
     spec.jobs = vec![entry(name.exact(), 1), entry(name.any_file(), 2), entry(name.any_executable(), 3)];
     let stripes = |name: JobName| {

@@ -11,9 +11,16 @@ mod common;
 use common::{Numbers, equal_ring, name, spec};
 use proptest::prelude::*;
 use tarazu_layout::TargetId;
-use tarazu_table::{Cursor, Identity, Position, Rank, RingSpec, Table, TableSpec, encode, offset};
+use tarazu_table::{
+    Cursor, FileClass, Identity, JobName, Place, Position, Rank, RingSpec, Slot, Table, TableSpec, encode,
+    offset,
+};
 
 const PID: u32 = 4242;
+
+fn slot() -> Slot {
+    name(0).slot(name(0).any_file())
+}
 
 fn table_of(targets: usize, tickets: Vec<TargetId>) -> Vec<u8> {
     let sound = spec(targets, 1, 0);
@@ -33,14 +40,14 @@ fn rank_identity(rank: u32, world: u32) -> Identity {
 /// Files per target when each of `ranks` creates `files`, with `stripes` stripes each.
 fn load(table: &Table<'_>, job: u64, ranks: &[u32], world: u32, files: usize, stripes: usize) -> Vec<u32> {
     let ring = table.ring(0).unwrap();
-    let begin = offset(name(job).walk_hash(), ring.seed());
+    let begin = offset(name(job).any_file(), ring.seed());
     let stripes = stripes.min(ring.targets());
     let mut load = vec![0; table.targets()];
     let mut out = [TargetId(0); 2000];
     for rank in ranks {
         let cursor = Cursor::new(rank_identity(*rank, world));
         for _ in 0..files {
-            let taken = ring.pick(cursor.next(0, PID, begin, stripes), stripes, &mut out);
+            let taken = ring.pick(cursor.next(slot(), None, begin, PID, stripes), stripes, stripes, &mut out);
             assert_eq!(taken, stripes);
             out[..taken].iter().for_each(|target| load[target.index()] += 1);
         }
@@ -100,7 +107,7 @@ proptest! {
         let table = Table::verify(&bytes).unwrap();
         let ring = table.ring(0).unwrap();
         let mut out = vec![TargetId(u32::MAX); room];
-        let taken = ring.pick(Position { begin, within }, stripes, &mut out);
+        let taken = ring.pick(Position { begin, within }, stripes, stripes, &mut out);
         prop_assert_eq!(taken, stripes.min(room).min(ring.targets()));
         let mut seen = out[..taken].to_vec();
         seen.sort_unstable();
@@ -160,7 +167,7 @@ fn the_bound_holds_on_both_sides_of_a_wrapped_counter() {
     for rank in 0..world {
         let cursor = Cursor::starting_at(rank_identity(rank, world), u32::MAX - before + 1);
         for file in 0..before + after {
-            ring.pick(cursor.next(0, PID, 3, 4), 4, &mut out);
+            ring.pick(cursor.next(slot(), None, 3, PID, 4), 4, 4, &mut out);
             let side = &mut loads[usize::from(file >= before)];
             out.iter().for_each(|target| side[target.index()] += 1);
         }
@@ -189,7 +196,7 @@ fn a_new_table_in_mid_run_keeps_the_bound_of_each() {
             let now = usize::from(file >= change);
             let ring = tables[now].ring(0).unwrap();
             for cursor in &cursors {
-                ring.pick(cursor.next(0, PID, 5, 2), 2, &mut out);
+                ring.pick(cursor.next(slot(), None, 5, PID, 2), 2, 2, &mut out);
                 out.iter().for_each(|target| loads[now][target.index()] += 1);
             }
         }
@@ -214,7 +221,7 @@ fn forked_processes_part_their_ways() {
             let cursor = Cursor::starting_at(identity, 5);
             let mut out = [TargetId(0); 1];
             let mut pick = || {
-                ring.pick(cursor.next(0, pid, 11, 1), 1, &mut out);
+                ring.pick(cursor.next(slot(), None, 11, pid, 1), 1, 1, &mut out);
                 out[0]
             };
             (0..64).map(|_| pick()).collect::<Vec<_>>()
@@ -242,7 +249,7 @@ fn processes_without_a_rank_spread_by_chance() {
     for pid in 0..100 {
         let cursor = Cursor::new(Identity { rank: None, host_hash: 8, pid, process_start: 5 });
         for _ in 0..35 {
-            ring.pick(cursor.next(0, pid, 0, 1), 1, &mut out);
+            ring.pick(cursor.next(slot(), None, 0, pid, 1), 1, 1, &mut out);
             load[out[0].index()] += 1;
         }
     }
@@ -256,16 +263,47 @@ fn an_impossible_rank_counts_as_none() {
     let odd = Cursor::new(rank_identity(5, 5));
     let none = Cursor::new(Identity { rank: None, ..rank_identity(0, 1) });
     let zero = Cursor::new(rank_identity(0, 0));
-    let expected = none.next(0, PID, 7, 4);
-    assert_eq!(odd.next(0, PID, 7, 4), expected);
-    assert_eq!(zero.next(0, PID, 7, 4), expected);
+    let expected = none.next(slot(), None, 7, PID, 4);
+    assert_eq!(odd.next(slot(), None, 7, PID, 4), expected);
+    assert_eq!(zero.next(slot(), None, 7, PID, 4), expected);
 }
 
-/// Each class has its own count, so alternating between classes does not leave gaps on either ring.
+/// Each kind of entry has its own count, so alternating between kinds does not leave gaps on either ring.
 #[test]
-fn classes_are_counted_apart() {
+fn kinds_of_files_are_counted_apart() {
     let cursor = Cursor::new(rank_identity(1, 10));
-    let steps = [0, 1, 0, 1].map(|class| cursor.next(class, PID, 0, 2));
+    let (job, text) = (name(3), JobName { file: FileClass::Text, ..name(3) });
+    let slots = [job.slot(job.exact()), text.slot(text.exact()), job.slot(job.any_file())];
+    let mut steps = slots.map(|slot| cursor.next(slot, None, 0, PID, 2)).to_vec();
+    steps.extend(slots.map(|slot| cursor.next(slot, None, 0, PID, 2)));
     let (first, second) = (Position { begin: 0, within: 2 }, Position { begin: 20, within: 2 });
-    assert_eq!(steps, [first, first, second, second]);
+    assert_eq!(steps, [first, first, first, second, second, second]);
+}
+
+/// A place says where the next row begins: a new dealing starts over, the same one goes on.
+#[test]
+fn a_new_place_begins_a_new_row() {
+    let cursor = Cursor::new(rank_identity(1, 10));
+    let next = |begin, deal| cursor.next(slot(), Some(Place { begin, deal }), 999, PID, 2);
+    let at = |begin| Position { begin, within: 2 };
+    assert_eq!([next(100, 0), next(100, 0), next(100, 0)], [at(100), at(120), at(140)]);
+    assert_eq!([next(7, 1), next(7, 1), next(300, 65_535)], [at(7), at(27), at(300)]);
+    assert_eq!(cursor.next(slot(), None, 999, PID, 2), at(999), "without a place it is another walk");
+}
+
+/// Files that leave stripes empty: the tickets between are the next files', so all targets get data.
+#[test]
+fn empty_stripes_take_no_tickets() {
+    let bytes = equal_table(36);
+    let table = Table::verify(&bytes).unwrap();
+    let ring = table.ring(0).unwrap();
+    let mut load = vec![0; 36];
+    let mut out = [TargetId(0); 4];
+    for rank in 0..36 {
+        let cursor = Cursor::new(rank_identity(rank, 36));
+        let position = cursor.next(slot(), None, 5, PID, 1);
+        assert_eq!(ring.pick(position, 1, 4, &mut out), 4);
+        load[out[0].index()] += 1;
+    }
+    assert_eq!(load, [1; 36]);
 }

@@ -8,7 +8,7 @@ fn servers(targets: usize, per_server: usize) -> Vec<ServerId> {
 }
 
 fn ring(weights: &[u32], servers: &[ServerId], stripes: usize) -> Ring {
-    build(&RingRequest { weights, servers, stripes }).unwrap()
+    build(&RingRequest { weights, servers, stripes, order: &[] }).unwrap()
 }
 
 /// The obvious check of distinctness: every window at every place.
@@ -153,7 +153,7 @@ proptest! {
 /// Compares [`sequence`] with its twin where `part` quarters of the targets must be distinct.
 fn agrees_with_twin(weights: &[u32], owners: &[u32], passes: usize, part: usize) {
     let servers: Vec<_> = owners.iter().map(|owner| ServerId(*owner)).collect();
-    let members = members(&RingRequest { weights, servers: &servers, stripes: 1 }).unwrap();
+    let members = members(&RingRequest { weights, servers: &servers, stripes: 1, order: &[] }).unwrap();
     let length = members.len() * passes;
     let distinct = (members.len() * part / 4).max(1);
     let counts = apportion(&members, length, length / distinct);
@@ -190,7 +190,7 @@ proptest! {
 #[test]
 fn bad_requests_are_named() {
     let refused = |weights: &[u32], servers: &[ServerId]| {
-        build(&RingRequest { weights, servers, stripes: 1 }).unwrap_err()
+        build(&RingRequest { weights, servers, stripes: 1, order: &[] }).unwrap_err()
     };
     assert_eq!(refused(&[], &[]), RingError::NoTarget);
     assert_eq!(refused(&[0, 0], &servers(2, 1)), RingError::NoTarget);
@@ -293,7 +293,7 @@ fn a_job_sees_the_weights_through_the_table() {
             let mut out = [TargetId(0); 8];
             for file in 0..files {
                 let position = Position { begin, within: (file * stripes) as u64 };
-                ring.pick(position, stripes, &mut out);
+                ring.pick(position, stripes, stripes, &mut out);
                 out[..stripes].iter().for_each(|target| load[target.index()] += 1.0);
             }
             let tickets = (files * stripes) as f64;

@@ -34,6 +34,8 @@ pub(crate) fn sample(topology: &Topology, server: u32, sequence: u64, written: u
         written: Bytes(written),
         ops: Some(1),
         latency_s: None,
+        busy_s: None,
+        depth: None,
         free: Bytes(1 << 43),
         state: TargetFlags::default(),
     };
@@ -61,6 +63,7 @@ pub(crate) fn quiet_view(servers: u32, per_server: u32, now: Time) -> View {
 }
 
 /// A job that is about to write `files` files of that size with one stripe each.
+#[allow(dead_code, reason = "not every test that shares this module needs it")]
 pub(crate) fn job(number: u64, files: u32, expected: Bytes) -> JobStart {
     let profile = FileProfile {
         key: JobKey(number),

@@ -8,16 +8,18 @@ use tarazu_core::policy::{Allocator, Chosen, Decision, Knows, Refusal, Request};
 use tarazu_core::rivals::{Libpio, LinearFlow, TwoChoices};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::{Placed, PlacedOutcome};
+use tarazu_core::worth::Why;
 use tarazu_layout::{Bytes, FsId, JobId, TargetId};
-use tarazu_table::{FileClass, FsIdentity, Reader, Reason};
+use tarazu_table::{FileClass, FsIdentity, Reader, Reason, filled_stripes};
 use tarazu_workload::FileId;
 
 use super::metadata::{Era, MetadataServers, plain_request};
 use super::perfect::Perfect;
 use super::{Replay, ReplayError};
+use crate::counters;
 use crate::plane::BOOT_HASH;
 use crate::profile::job_name;
-use crate::scenario::Policy;
+use crate::scenario::{Policy, Scenario};
 use crate::system::System;
 
 /// The file system's metadata servers and the policy's allocator.
@@ -33,7 +35,9 @@ pub(super) struct Makers {
 }
 
 impl Makers {
-    pub(super) fn new(system: &System, policy: Policy, seed: u64) -> Self {
+    pub(super) fn new(system: &System, policy: Policy, scenario: &Scenario, seed: u64) -> Self {
+        let allocator = if policy.is_stock() { policy } else { scenario.beneath };
+        let purpose = if scenario.redraw { "stock allocator, redrawn" } else { "stock allocator" };
         let steering: Option<Box<dyn Allocator>> = match policy {
             Policy::LustreRr
             | Policy::LustreQos
@@ -47,7 +51,7 @@ impl Makers {
             Policy::TarazuCentral => Some(Box::new(Central::default())),
         };
         Self {
-            metadata: MetadataServers::new(system, policy, seed),
+            metadata: MetadataServers::new(system, allocator, purpose, seed),
             steering,
             steering_rng: stream(seed, "steering", 0),
             perfect: (policy == Policy::TarazuCentral).then(|| Perfect::new(system.topology.targets().len())),
@@ -123,10 +127,10 @@ impl Replay<'_> {
             self.refuse(Refusal::Pool);
             return Ok(0);
         }
-        let Some(decision) = self.ask_policy(job, rank, file, component) else { return Ok(0) };
+        let Some((decision, why)) = self.ask_policy(job, rank, file, component) else { return Ok(0) };
         match decision {
             Decision::Leave(refusal) => {
-                self.refuse(refusal);
+                self.count_left(refusal, why);
                 Ok(0)
             }
             Decision::Fail(_) => Err(self.no_target(file)),
@@ -137,13 +141,21 @@ impl Replay<'_> {
             }
             Decision::Place { targets, reason } => {
                 self.file(file).allocate(component, targets);
+                *self.meters.steered.entry(counters::steered(reason, why)).or_default() += 1;
                 self.steered(job, rank, file, component, reason);
                 Ok(1)
             }
         }
     }
 
-    fn ask_policy(&mut self, job: usize, rank: usize, file: FileId, component: usize) -> Option<Decision> {
+    /// Asks the policy, and the plan that it follows why the file's job is steered or left.
+    fn ask_policy(
+        &mut self,
+        job: usize,
+        rank: usize,
+        file: FileId,
+        component: usize,
+    ) -> Option<(Decision, Option<Why>)> {
         if let Some(perfect) = &mut self.makers.perfect {
             perfect.settle(&self.fluid, self.now);
         }
@@ -173,11 +185,17 @@ impl Replay<'_> {
             view: self.plane.as_ref().map(super::Plane::view),
             placed: self.makers.perfect.as_ref().map(Perfect::ledger),
         };
-        Some(steering.place(&request, &knows, &mut self.makers.steering_rng))
+        let decision = steering.place(&request, &knows, &mut self.makers.steering_rng);
+        let why = self.plane.as_ref().and_then(|plane| plane.why_at(state.node, self.now, &request.name));
+        Some((decision, why))
     }
 
     fn refuse(&mut self, refusal: Refusal) {
-        *self.meters.refusals.entry(refusal.as_str()).or_default() += 1;
+        self.count_left(refusal, None);
+    }
+
+    fn count_left(&mut self, refusal: Refusal, why: Option<Why>) {
+        *self.meters.refusals.entry(counters::left(refusal, why)).or_default() += 1;
     }
 
     /// Books a steered file.
@@ -198,10 +216,14 @@ impl Replay<'_> {
         let state = &self.files[file.0 as usize];
         let (Some(component), Some(plane)) = (state.steered, self.plane.as_mut()) else { return };
         let class = FileClass::of_name(self.workload.files[file.0 as usize].name.as_bytes());
+        // Stripes that a small file leaves empty are no work for their targets.
+        let of = &state.layout.components[component];
+        let stripe_size = u32::try_from(of.stripe_size).unwrap_or(u32::MAX);
+        let filled = filled_stripes(state.expected.0, stripe_size, of.stripes.len());
         let placed = Placed {
             job: placed_by,
             key: job_name(described, class).exact(),
-            targets: state.layout.components[component].stripes.clone(),
+            targets: of.stripes.iter().take(filled).copied().collect(),
             expected: state.expected,
             outcome,
         };

@@ -63,7 +63,7 @@ pub(super) enum Era {
 }
 
 impl MetadataServers {
-    pub(super) fn new(system: &System, policy: Policy, seed: u64) -> Self {
+    pub(super) fn new(system: &System, policy: Policy, purpose: &str, seed: u64) -> Self {
         let targets = system.topology.targets();
         let servers: Vec<ServerId> = targets.iter().map(|spec| spec.server).collect();
         let free = |number: usize| {
@@ -88,10 +88,7 @@ impl MetadataServers {
             }
         };
         let server = |number: u32| MetadataServer {
-            stock: Stock {
-                allocator: allocator(policy),
-                rng: stream(seed, "stock allocator", u64::from(number)),
-            },
+            stock: Stock { allocator: allocator(policy), rng: stream(seed, purpose, u64::from(number)) },
             ready: vec![Precreate::default(); targets.len()],
             free_at: Time::ZERO,
         };
@@ -130,6 +127,11 @@ impl MetadataServers {
         let place = target.index();
         self.up[place] = is_up;
         self.facts[place].usable = is_up && !self.full[place];
+    }
+
+    /// Whether a target serves.
+    pub(super) fn is_up(&self, target: TargetId) -> bool {
+        self.up[target.index()]
     }
 
     /// A target is marked as degraded, or not any more.

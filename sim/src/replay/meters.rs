@@ -101,6 +101,9 @@ pub(crate) struct Meters {
     pub(crate) asked_bytes: Vec<f64>,
     pub(crate) in_flight_cov: Mean,
     pub(crate) in_flight_excess: Mean,
+    /// Steered files by reason.
+    pub(crate) steered: BTreeMap<&'static str, u64>,
+    /// Files left to the file system, by reason.
     pub(crate) refusals: BTreeMap<&'static str, u64>,
     pub(crate) first_start: Option<Time>,
     pub(crate) last_end: Time,

@@ -4,6 +4,7 @@
 //! ([`crate::fluid`]); every simulated second agents and nodes report and the controller steps. The
 //! policy is asked exactly where the real client library is: when a file is made.
 
+mod canary;
 mod create;
 mod files;
 mod metadata;
@@ -13,9 +14,11 @@ mod others;
 mod perfect;
 mod ranks;
 mod results;
+mod service;
 
 use std::cmp::{Ordering, Reverse};
 use std::collections::BinaryHeap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tarazu_core::control::Event as Control;
@@ -23,14 +26,17 @@ use tarazu_core::view::Health;
 use tarazu_layout::{ServerId, TargetId, Time};
 use tarazu_workload::{FileId, Workload, WorkloadError};
 
+use crate::explain::{Explanation, Kept};
 use crate::faults::{self, FaultError};
 use crate::fluid::{Fluid, FluidError};
+use crate::judged::Judged;
 use crate::outcome::Outcome;
 use crate::plane::{Delivery, Plane};
 use crate::profile::Profiles;
 use crate::scenario::{Policy, Scenario};
 use crate::series::Recorder;
 use crate::system::{NODES_MAX, System};
+use canary::Canaries;
 use create::Makers;
 pub(crate) use files::FileState;
 use files::Piece;
@@ -139,6 +145,8 @@ enum Event {
     Delivered(Box<Delivery>),
     /// A fault begins or ends.
     Fault,
+    /// A canary is to be written.
+    Canary { target: TargetId, bytes: u64 },
 }
 
 impl Event {
@@ -176,12 +184,12 @@ impl PartialEq for Scheduled {
 impl Eq for Scheduled {}
 
 /// One run in progress.
-struct Replay<'a> {
+pub(crate) struct Replay<'a> {
     workload: &'a Workload,
     system: &'a System,
     scenario: &'a Scenario,
     seed: u64,
-    now: Time,
+    pub(crate) now: Time,
     fluid: Fluid,
     queue: BinaryHeap<Reverse<Scheduled>>,
     next_event: u64,
@@ -194,11 +202,12 @@ struct Replay<'a> {
     slots: Vec<Option<Running>>,
     free_slots: Vec<u32>,
     makers: Makers,
-    plane: Option<Plane>,
+    pub(crate) plane: Option<Plane>,
     profiles: Profiles,
     meters: Meters,
     others: Others,
     unreported: Vec<Unreported>,
+    canaries: Canaries,
     /// When each server's agent last reported.
     reported_at: Vec<Time>,
     /// Whether the next look at bytes in flight is scheduled.
@@ -206,8 +215,21 @@ struct Replay<'a> {
     pieces: Vec<Piece>,
 }
 
-/// Replays a workload once, its striping laid out; with [`Outcome::series`] where `record` says so, which changes no
-/// other result.
+/// What is to be watched besides the metrics; it changes no other result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Watch {
+    /// The run over time, for [`Outcome::series`].
+    pub(crate) series: bool,
+    /// Every plan, for [`Outcome::explanation`].
+    pub(crate) plans: bool,
+}
+
+impl Watch {
+    /// The metrics alone.
+    pub(crate) const NOTHING: Self = Self { series: false, plans: false };
+}
+
+/// Replays a workload once, its striping laid out.
 ///
 /// # Errors
 /// The workload contradicts itself or the system, or the file system has no target for a file.
@@ -217,15 +239,37 @@ pub(crate) fn run(
     scenario: &Scenario,
     policy: Policy,
     seed: u64,
-    record: bool,
+    watch: Watch,
 ) -> Result<Outcome, ReplayError> {
+    run_judged(workload, system, scenario, policy, seed, watch).map(|run| run.0)
+}
+
+/// As [`run`], with what the controller's detector said in that time.
+pub(crate) fn run_judged(
+    workload: &Workload,
+    system: &System,
+    scenario: &Scenario,
+    policy: Policy,
+    seed: u64,
+    watch: Watch,
+) -> Result<(Outcome, Judged), ReplayError> {
     let mut replay = Replay::new(workload, system, scenario, policy, seed)?;
-    if record {
+    if watch.series {
         let targets = system.topology.targets().len();
         replay.meters.recorder = Some(Box::new(Recorder::new(workload, targets)));
     }
+    if let Some(plane) = replay.plane.as_mut().filter(|_| watch.plans) {
+        plane.keep_plans();
+    }
     replay.run()?;
-    Ok(replay.outcome(policy))
+    let judged = Judged::of(&mut replay);
+    let kept = replay.plane.as_mut().and_then(|plane| plane.kept.take());
+    let explain = |kept: Kept| {
+        let begun = replay.first_start();
+        Arc::new(Explanation::new(&kept, (policy, seed), begun, workload, &system.topology))
+    };
+    let explanation = kept.map(explain);
+    Ok((Outcome { explanation, ..replay.outcome(policy) }, judged))
 }
 
 impl<'a> Replay<'a> {
@@ -268,12 +312,13 @@ impl<'a> Replay<'a> {
             moves: Moves::default(),
             slots: Vec::new(),
             free_slots: Vec::new(),
-            makers: Makers::new(system, policy, seed),
+            makers: Makers::new(system, policy, scenario, seed),
             plane: policy.has_controller().then(|| Plane::new(system, scenario, nodes, seed)),
             profiles: Profiles::of(workload, system, scenario),
             meters: Meters::new(workload.jobs.len(), workload.files.len(), targets),
             others,
             unreported: vec![Unreported::default(); targets],
+            canaries: Canaries::new(nodes, targets),
             reported_at: vec![Time::ZERO; system.topology.servers().len()],
             looking: false,
             pieces: Vec::new(),
@@ -356,7 +401,10 @@ impl<'a> Replay<'a> {
             self.fluid.advance(to_s.max(self.fluid.now_s()), &mut done);
             for flow in done.drain(..) {
                 self.now = self.now.max(Time::from_secs_f64(flow.end_s));
-                self.move_ended(flow.tag as u32);
+                match canary::target_of(flow.tag) {
+                    Some(target) => self.canary_ended(target),
+                    None => self.move_ended(flow.tag as u32),
+                }
             }
             // Everything of one moment happens before bytes flow again.
             let due = next.filter(|time| time.as_secs_f64() <= to_s);
@@ -382,9 +430,11 @@ impl<'a> Replay<'a> {
                 Event::Tick => self.tick()?,
                 Event::Look => self.look(),
                 Event::Fault => self.set_conditions(),
+                Event::Canary { target, bytes } => self.begin_canary(target, bytes),
                 Event::Delivered(delivery) => {
                     if let Some(plane) = &mut self.plane {
                         plane.deliver(delivery.at, delivery.event);
+                        self.send_canaries();
                     }
                 }
             }
@@ -403,9 +453,12 @@ impl<'a> Replay<'a> {
         if self.fluid.active() == 0 && self.moves.pending() == 0 {
             return;
         }
-        let asked = self.meters.asked_bytes.iter().zip(0..);
-        let backlog: Vec<f64> =
-            asked.map(|(asked, target)| (asked - self.fluid.disk_served_bytes(target)).max(0.0)).collect();
+        let asked = self.meters.asked_bytes.iter().zip(&self.canaries.asked_bytes).zip(0..);
+        let backlog: Vec<f64> = asked
+            .map(|((asked, canaries), target)| {
+                (asked + canaries - self.fluid.disk_served_bytes(target)).max(0.0)
+            })
+            .collect();
         self.meters.look_in_flight(&backlog);
         self.look_soon();
     }
@@ -441,11 +494,13 @@ impl<'a> Replay<'a> {
         for server in 0..self.system.topology.servers().len() {
             if plane.agent_reports(server, second) {
                 let sample = self.sample(ServerId(server as u32), second);
+                plane.rows += sample.targets.len() as u64;
                 leaving.push(plane.leave_agent(now, Control::Sample(sample)));
             }
         }
         plane.deliver(now, Control::Tick);
         self.plane = Some(plane);
+        self.send_canaries();
         for delivery in leaving {
             self.deliver_at(delivery.at, delivery.event);
         }

@@ -280,6 +280,7 @@ impl Replay<'_> {
     fn start_flow(&mut self, number: u32) {
         let Some(one) = self.moves.moves[number as usize] else { return };
         let cost = self.disk_cost(&one);
+        self.others.begin_request(one.piece.target, number, self.now);
         self.fluid.start(one.node, one.piece.target.0, one.piece.bytes as f64, cost, u64::from(number));
     }
 
@@ -305,6 +306,7 @@ impl Replay<'_> {
     pub(super) fn move_ended(&mut self, number: u32) {
         let Some(one) = self.moves.take(number) else { return };
         let key = (one.node, one.piece.target);
+        self.others.end_request(one.piece.target, number, self.now);
         if self.sharing_costs() {
             self.moves.unshare(&one);
         }

@@ -6,6 +6,7 @@ use std::collections::BinaryHeap;
 use tarazu_core::sample::{LoadSample, TargetSample};
 use tarazu_layout::{Bytes, ServerId, TargetId, Time};
 
+use super::service::Service;
 use super::{Replay, ReplayError};
 use crate::background::{Course, Load};
 use crate::faults::{self, Conditions};
@@ -29,6 +30,8 @@ struct Other {
     /// Bytes until then that no agent has reported.
     read: f64,
     written: f64,
+    /// Requests in flight, of this run's jobs, too.
+    service: Service,
 }
 
 /// Others on all targets, and how targets and servers are.
@@ -66,7 +69,8 @@ impl Others {
             let load = course.first();
             let next = others.schedule(target.0, &mut course);
             let (read_bps, write_bps, read, written) = (0.0, 0.0, 0.0, 0.0);
-            let other = Other { course, load, next, read_bps, write_bps, since: Time::ZERO, read, written };
+            let (since, service) = (Time::ZERO, Service::default());
+            let other = Other { course, load, next, read_bps, write_bps, since, read, written, service };
             others.targets.push(other);
             others.set_rates(target, Time::ZERO);
         }
@@ -120,6 +124,18 @@ impl Others {
         other.book(now);
         other.write_bps = other.load.write * own_bps;
         other.read_bps = other.load.read * read_bps;
+        // A target that is down has no requests in service.
+        other.service.set_others(if speed > 0.0 { other.load.total() } else { 0.0 }, now);
+    }
+
+    /// A request of this run begins on a target.
+    pub(super) fn begin_request(&mut self, target: TargetId, number: u32, now: Time) {
+        self.targets[target.index()].service.begin(number, now);
+    }
+
+    /// It has ended.
+    pub(super) fn end_request(&mut self, target: TargetId, number: u32, now: Time) {
+        self.targets[target.index()].service.end(number, now);
     }
 
     /// What is left of a target for this run's jobs, bytes written a second.
@@ -133,7 +149,8 @@ impl Others {
     /// The network at the start.
     pub(super) fn network(&self, system: &System, nodes: u32) -> Network {
         Network {
-            nic_bps: vec![system.nic_bps; nodes.max(1) as usize],
+            // One more writes canaries.
+            nic_bps: vec![system.nic_bps; nodes.max(1) as usize + 1],
             link_bps: self.conditions.link_bps.clone(),
             disk_bps: system.topology.ids().map(|target| self.left_bps(target)).collect(),
             disk_link: system.topology.targets().iter().map(|spec| spec.server.0).collect(),
@@ -236,7 +253,7 @@ impl Replay<'_> {
     pub(super) fn ensure_nobody_waits_for_ever(&self) -> Result<(), ReplayError> {
         for fault in &self.scenario.faults {
             let Some(target) = fault.down_for_good(self.now) else { continue };
-            let flows = self.fluid.disk_flows(target.0);
+            let flows = self.fluid.disk_flows(target.0) - self.canaries.under_way(target);
             if flows > 0 {
                 return Err(ReplayError::DownForGood { target, fault: fault.to_string(), flows });
             }
@@ -254,13 +271,16 @@ impl Replay<'_> {
             let served = self.fluid.disk_served_bytes(target.0);
             let (read, written) = self.unreported[place].report(served);
             let (others_read, others_written) = self.others.targets[place].report(self.now);
+            let others_bytes = others_read + others_written;
+            let service = self.others.targets[place].service.report(self.now, covered_s, others_bytes);
             rows.push(TargetSample {
                 target,
                 read: Bytes((read + others_read) as u64),
                 written: Bytes((written + others_written) as u64),
-                // Bytes flow here; single requests and their latency are not simulated.
-                ops: None,
-                latency_s: None,
+                ops: Some(service.ops),
+                latency_s: service.latency_s,
+                busy_s: Some(service.busy_s),
+                depth: Some(service.depth),
                 free: self.makers.metadata.facts()[place].free,
                 state: self.makers.metadata.flags(target),
             });

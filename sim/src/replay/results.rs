@@ -1,5 +1,7 @@
 //! From meters to an outcome.
 
+use tarazu_layout::Time;
+
 use super::Replay;
 use super::meters::{Mean, quantile, unevenness};
 use crate::outcome::{Metric, Outcome};
@@ -29,7 +31,10 @@ impl Replay<'_> {
             off_target_bytes: meters.off_target_bytes,
             overfilled_bytes: meters.overfilled_bytes,
             steered_bytes: meters.steered_bytes,
+            steered: meters.steered.clone(),
             refusals: meters.refusals.clone(),
+            explanation: None,
+            bound_s: None,
             plans: self.plane.as_ref().map_or(0, |plane| plane.plans),
             reports_refused: self.plane.as_ref().map_or(0, |plane| plane.refused),
         }
@@ -41,8 +46,10 @@ impl Replay<'_> {
             return;
         }
         let fluid = &self.fluid;
-        let asked = self.meters.asked_bytes.iter().zip(0..);
-        let in_flight = asked.map(|(asked, target)| (asked - fluid.disk_served_bytes(target)).max(0.0)).sum();
+        let asked = self.meters.asked_bytes.iter().zip(&self.canaries.asked_bytes).zip(0..);
+        let in_flight = asked
+            .map(|((asked, canaries), target)| (asked + canaries - fluid.disk_served_bytes(target)).max(0.0))
+            .sum();
         let (Some(recorder), Some(first)) = (&mut self.meters.recorder, self.meters.first_start) else {
             return;
         };
@@ -51,6 +58,11 @@ impl Replay<'_> {
             |target| fluid.disk_served_bytes(target),
             in_flight,
         );
+    }
+
+    /// When the first operation began.
+    pub(crate) fn first_start(&self) -> Time {
+        self.meters.first_start.unwrap_or_default()
     }
 
     fn metric(&self, metric: Metric) -> Option<f64> {

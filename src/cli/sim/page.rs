@@ -29,7 +29,7 @@ pub(super) fn write(path: &Path, subject: &Subject<'_>, results: &Results) -> Re
 }
 
 /// Writes beside the file and renames, so that nobody ever reads half a report.
-fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     let beside = beside(path);
     let written = File::create(&beside).and_then(|mut file| {
         file.write_all(bytes)?;
@@ -50,7 +50,7 @@ fn beside(path: &Path) -> PathBuf {
 }
 
 /// Options that do not change results, each with a value: left out, so that the same results give the same report.
-const WITHOUT: [&str; 2] = ["--html", "--threads"];
+const WITHOUT: [&str; 3] = ["--explain", "--html", "--threads"];
 
 /// The command line as one would type it.
 fn command(arguments: impl Iterator<Item = String>) -> String {

@@ -9,7 +9,7 @@ use std::io::IsTerminal;
 use tarazu_layout::Bytes;
 use tarazu_sim::System;
 use tarazu_sim::experiment::{Results, Shard};
-use tarazu_sim::report::{Subject, compares, forecast_name};
+use tarazu_sim::report::{Subject, compares};
 
 use crate::cli::words::counted;
 
@@ -127,7 +127,7 @@ fn head(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt:
     for fault in &scenario.faults {
         write!(out, "fault {fault}, ")?;
     }
-    writeln!(out, "forecast {}", forecast_name(scenario.forecast))?;
+    writeln!(out, "forecast {}", scenario.forecast)?;
     writeln!(out, "compares  {}", compares(scenario))?;
     let shard = subject.shard;
     let share = match shard == Shard::WHOLE {

@@ -43,6 +43,7 @@ pub(crate) fn spec(targets: usize, passes: usize, jobs: u64) -> TableSpec {
         class: (job % 4) as u8,
         confidence_percent: 90,
         worthwhile: true,
+        place: None,
     };
     TableSpec {
         fs: FsIdentity::new(FsId(3), "scratch"),

@@ -4,14 +4,16 @@ use std::fmt::Write;
 
 use tarazu_layout::Bytes;
 use tarazu_sim::experiment::{PolicyResult, Results};
-use tarazu_sim::report::{Subject, forecast_name};
+use tarazu_sim::report::Subject;
 use tarazu_sim::{Background, Forecast, Policy};
 
-use crate::cli::words::{average, counted, reason};
+use crate::cli::words::{average, cause, counted, reason};
 
 pub(super) fn write(subject: &Subject<'_>, results: &Results, out: &mut String) -> std::fmt::Result {
     changes(results, out)?;
+    bound(results, out)?;
     for result in &results.policies {
+        steered(result, out)?;
         left_alone(result, out)?;
     }
     notes(subject, results, out)
@@ -36,8 +38,11 @@ pub(super) fn notes(subject: &Subject<'_>, results: &Results, out: &mut String) 
     let meaning = match forecast {
         Forecast::Perfect => "sizes and numbers of files are known when a job starts, an upper bound",
         Forecast::Nothing => "no job is known, so nothing can be steered by size",
+        Forecast::Errs(_) => {
+            "numbers of files are known when a job starts, sizes err by a factor for each job"
+        }
     };
-    writeln!(out, "forecast {}: {meaning}", forecast_name(forecast))
+    writeln!(out, "forecast {forecast}: {meaning}")
 }
 
 /// What the signs of changes mean.
@@ -51,6 +56,32 @@ pub(super) fn changes(results: &Results, out: &mut String) -> std::fmt::Result {
     writeln!(out, "changes: mean against {baseline}, seed by seed, ± half of the 95 % interval")?;
     writeln!(out, "         ~ not clear: the interval has 0 in it; = below 0.05 %")?;
     writeln!(out, "         not corrected for many comparisons: one in twenty is clear by chance alone")
+}
+
+/// How far each policy's makespan is from what no placement can beat.
+fn bound(results: &Results, out: &mut String) -> std::fmt::Result {
+    let over =
+        |result: &PolicyResult| Some(format!("{} {:.2}", result.policy, result.makespan_over_bound()?));
+    let all: Vec<String> = results.policies.iter().filter_map(over).collect();
+    if all.is_empty() {
+        return Ok(());
+    }
+    writeln!(out, "makespan over a lower bound for every placement: {} times", all.join(", "))
+}
+
+/// Files that the policy steered, a seed, with the plan's reason in plain words.
+fn steered(result: &PolicyResult, out: &mut String) -> std::fmt::Result {
+    let seeds = result.outcomes.len() as u64;
+    let causes: Vec<String> = result
+        .steered()
+        .into_iter()
+        .filter_map(|(name, count)| Some(format!("{} {}", average(count, seeds), cause(name)?)))
+        .collect();
+    if causes.is_empty() {
+        return Ok(());
+    }
+    let files = if seeds > 1 { "files a seed" } else { "files" };
+    writeln!(out, "{} steered because: {} ({files})", result.policy, causes.join(", "))
 }
 
 /// Files that the policy left to the file system, a seed, with the reason in plain words.
