@@ -235,6 +235,8 @@ pub struct Control {
     last_word_at: Time,
     last_expiry_at: Time,
     started: bool,
+    /// The newest plan could not be made a table.
+    unpublished: bool,
     /// Something material changed since the last problem.
     changed: bool,
     next_write: u64,
@@ -266,6 +268,7 @@ impl Control {
             last_word_at: Time::ZERO,
             last_expiry_at: Time::ZERO,
             started: false,
+            unpublished: false,
             changed: false,
             next_write: 0,
             waiting: BTreeMap::new(),
@@ -321,7 +324,8 @@ impl Control {
         let Some(order) = self.plan.as_ref().map(|plan| plan.order) else { return };
         let spoke = now.since(self.last_word_at) < self.config.interval;
         let planning = self.answered < self.problem;
-        if spoke || planning || !self.may_publish() {
+        // What could not be published may be what makes the old plan wrong: let that grow old.
+        if spoke || planning || self.unpublished || !self.may_publish() {
             return;
         }
         self.last_word_at = now;
@@ -527,7 +531,9 @@ impl Control {
             return Ok(());
         }
         plan.order = Order { term: self.term, seq: self.seq + 1 };
+        self.unpublished = true;
         let table = encode_plan(&plan, &self.view.topology, &self.config)?;
+        self.unpublished = false;
         self.seq += 1;
         let plan = Arc::new(plan);
         self.plan = Some(Arc::clone(&plan));

@@ -72,7 +72,8 @@ impl Demand {
     pub fn of_running_jobs(view: &View) -> Self {
         let mut demand = Self::default();
         for job in view.jobs.values() {
-            let burst: u128 = job.files.iter().map(burst_bytes).sum();
+            // Bounded like each part of it, so that the product below stays within 128 bits.
+            let burst = job.files.iter().map(burst_bytes).sum::<u128>().min(u128::from(u64::MAX));
             // What is already placed is in the ledger and must not count twice.
             let placed = u128::from(view.ledger.outstanding_of(job.job).0).min(burst);
             for file in &job.files {
@@ -88,7 +89,7 @@ impl Demand {
                 class.stripe_count_max = class.stripe_count_max.max(file.stripe_count);
                 class.rows.push(DemandRow {
                     key: file.key,
-                    whole: window(file, job.world),
+                    whole: window(file, job.world, view.targets.len()),
                     stripes_to_come: stripes,
                     bursts: view.made(file.key) / u64::from(file.files_per_burst.max(1)),
                     is_midway: !view.made(file.key).is_multiple_of(u64::from(file.files_per_burst.max(1))),
@@ -104,8 +105,9 @@ impl Demand {
 }
 
 /// A burst as a window of a ring: all ranks take tickets, whether they make a file or not.
-fn window(file: &FileProfile, world: u32) -> Row {
-    let stripe_count = (file.stripe_count as usize).clamp(1, STRIPES_MAX);
+fn window(file: &FileProfile, world: u32, targets: usize) -> Row {
+    // More stripes than there are targets means all of them, for clients as well.
+    let stripe_count = (file.stripe_count as usize).clamp(1, STRIPES_MAX.min(targets.max(1)));
     let stripe_size = u32::try_from(file.stripe_size).unwrap_or(u32::MAX);
     let step = filled_stripes(file.expected.0, stripe_size, stripe_count) as u32;
     // One file is the first rank's as a rule; several in fewer than all ranks are spread over them.
@@ -122,7 +124,8 @@ fn window(file: &FileProfile, world: u32) -> Row {
 /// Bytes of all files of one class's burst on the component that is placed. Each file's are bounded as the ledger bounds them, so that
 /// products stay within 128 bits.
 fn burst_bytes(file: &FileProfile) -> u128 {
-    u128::from(file.placed.0.min(EXPECTED_MAX)) * u128::from(file.files_per_burst)
+    let bytes = u128::from(file.placed.0.min(EXPECTED_MAX)) * u128::from(file.files_per_burst);
+    bytes.min(u128::from(u64::MAX))
 }
 
 #[cfg(test)]

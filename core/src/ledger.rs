@@ -4,7 +4,7 @@
 //! its job is closed or its time is over. Every byte that ever entered is, at any moment, in exactly
 //! one of four sums: outstanding, delivered, closed (closed before it was delivered) or expired.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use tarazu_layout::limits::STRIPES_MAX;
@@ -196,6 +196,9 @@ impl Ledger {
     pub fn expire(&mut self, now: Time) -> Bytes {
         let released = self.remove(|_, entry| now.since(entry.last_news) > EXPIRES_AFTER);
         self.books.expired += u128::from(released);
+        // Sums of jobs that have no entry left: late or invented reports must not fill the memory.
+        let alive: BTreeSet<JobId> = self.entries.keys().map(|(_, job)| *job).collect();
+        self.per_job.retain(|job, _| alive.contains(job));
         Bytes(released)
     }
 

@@ -115,7 +115,8 @@ impl Planner for TarazuPlanner {
             let shape = Shape::of(&demand.classes[class], NOMINAL_BYTES[class]);
             let mut planned = self.plan_class(&facts, &reasons, &burden, &shape, before);
             let rows = &demand.classes[class].rows;
-            deal_class(&facts, &plain, &mut planned, rows, before, &mut burden, &mut gains);
+            let earlier = Earlier { class: before, plan: previous, first_deal: self.first_deal() };
+            deal_class(&facts, &plain, &mut planned, rows, &earlier, &mut burden, &mut gains);
             classes.push(planned);
         }
         classes.reverse();
@@ -337,6 +338,12 @@ impl TarazuPlanner {
         (bins, links)
     }
 
+    /// Number of a first dealing. Processes begin anew when the number changes, so it must not be one that they
+    /// may have from an earlier controller; seconds hardly meet.
+    fn first_deal(&self) -> u16 {
+        (self.now.0 / 1_000_000_000) as u16
+    }
+
     /// Bandwidth left for files placed now, bytes/s, by target.
     fn expected_bps(&self, view: &View) -> Vec<f64> {
         let busy: Vec<Option<f64>> = view.topology.ids().map(|target| self.busy(view, target)).collect();
@@ -422,6 +429,22 @@ fn evened_s(ring: &[TargetId], row: &DemandRow, begin: u32, burden: &Burden, fac
     2.0 * (tickets * mean - ours) / all
 }
 
+/// What was dealt before.
+struct Earlier<'a> {
+    /// The plan of this class.
+    class: Option<&'a ClassPlan>,
+    /// All of it: a job may have come from another class.
+    plan: Option<&'a Plan>,
+    /// Number of the first dealing of a job.
+    first_deal: u16,
+}
+
+impl Earlier<'_> {
+    fn placing(&self, key: JobKey) -> Option<&Placing> {
+        self.plan.iter().flat_map(|plan| &plan.classes).find_map(|class| class.placings.get(&key))
+    }
+}
+
 /// Gives each job of a class its place, the heaviest stripes first, notes what that gains, and puts what is
 /// still to come on its targets.
 fn deal_class(
@@ -429,23 +452,24 @@ fn deal_class(
     plain: &[TargetId],
     planned: &mut ClassPlan,
     rows: &[DemandRow],
-    before: Option<&ClassPlan>,
+    before: &Earlier<'_>,
     burden: &mut Burden,
     gains: &mut BTreeMap<JobKey, Gain>,
 ) {
     let Some(ring) = planned.ring.as_ref().map(|ring| &ring.tickets[..]) else { return };
     let targets = planned.tickets.iter().filter(|tickets| **tickets > 0).count();
-    let same_ring = before.is_some_and(|before| before.ring == planned.ring);
+    let same_ring = before.class.is_some_and(|before| before.ring == planned.ring);
     let mut placings = BTreeMap::new();
     for row in rows {
-        let earlier = before.and_then(|before| before.placings.get(&row.key));
-        let kept = earlier.filter(|earlier| same_ring && earlier.bursts == row.bursts);
+        let earlier = before.placing(row.key);
+        let here = before.class.and_then(|class| class.placings.get(&row.key));
+        let kept = here.filter(|here| same_ring && here.bursts == row.bursts);
         let begins = kept.map(|kept| kept.begin);
         let score = deal::best(ring, &row.whole, burden, facts.speeds(), begins);
         let deal = match (kept, earlier) {
             (Some(kept), _) if kept.begin == score.begin => kept.place.deal,
             (_, Some(earlier)) => earlier.place.deal.wrapping_add(1),
-            (_, None) => 0,
+            (_, None) => before.first_deal,
         };
         let begin = deal::place(ring, targets, &row.whole, score.begin);
         let place = Place { begin, deal };

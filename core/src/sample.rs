@@ -4,6 +4,7 @@ use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
 use tarazu_table::JobKey;
 
 use crate::policy::Chosen;
+use crate::topology::TargetSpec;
 
 /// One agent's report of one interval.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,7 +15,7 @@ pub struct LoadSample {
     pub agent_start: Time,
     /// Number of the sample since the agent's start.
     pub sequence: u64,
-    /// Length of the interval it covers, seconds, above 0.
+    /// Length of the interval it covers, seconds, at least [`INTERVAL_MIN_S`].
     pub interval_s: f64,
     /// Requests that waited on the server at the end of the interval; `None` where the agent cannot tell.
     pub queued_requests: Option<u32>,
@@ -50,6 +51,14 @@ pub struct TargetSample {
     pub state: TargetFlags,
 }
 
+/// Shortest interval that is believed, seconds: below it the moments at which counters are read decide,
+/// and bytes a second grow beyond all measure.
+pub const INTERVAL_MIN_S: f64 = 0.1;
+
+/// Most that a target is believed to serve in an interval, as a multiple of the prior speed of its class: a
+/// server's cache can be some ten times as fast as its disks. A counter that wrapped or went back says more.
+pub const SPEEDUP_MAX: f64 = 100.0;
+
 /// Longest time of a request that is believed, seconds: a day. Lustre gives up far earlier.
 pub const LATENCY_MAX_S: f64 = 86_400.0;
 
@@ -60,9 +69,18 @@ pub const DEPTH_MAX: f64 = 1e7;
 pub const BUSY_SLACK: f64 = 0.1;
 
 impl TargetSample {
-    /// The first optional field whose value cannot be, by its name.
+    /// Seconds that a target of the class needs for what this one served, reading and writing in turn.
     #[must_use]
-    pub fn impossible(&self, interval_s: f64) -> Option<&'static str> {
+    pub fn work_s(&self, spec: &TargetSpec) -> f64 {
+        self.read.0 as f64 / spec.read_bps + self.written.0 as f64 / spec.write_bps
+    }
+
+    /// The first value that cannot be in an interval of so many seconds on such a target, by its name.
+    #[must_use]
+    pub fn impossible(&self, interval_s: f64, spec: &TargetSpec) -> Option<&'static str> {
+        if self.work_s(spec) > SPEEDUP_MAX * interval_s {
+            return Some("number of bytes");
+        }
         let within = |value: Option<f64>, max: f64| value.is_none_or(|value| (0.0..=max).contains(&value));
         if !within(self.busy_s, interval_s * (1.0 + BUSY_SLACK)) {
             return Some("busy time");
@@ -87,6 +105,14 @@ pub struct TargetFlags {
     pub read_only: bool,
     /// Below its reserved space.
     pub full: bool,
+}
+
+impl TargetFlags {
+    /// Whether a new object on it would fail, whatever its free space.
+    #[must_use]
+    pub fn refuses_objects(self) -> bool {
+        self.inactive || self.no_create || self.read_only
+    }
 }
 
 /// What a client placed, or closed, as it comes back from a node.

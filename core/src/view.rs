@@ -13,7 +13,7 @@ use crate::health::{Judgement, RAMP_IN, RAMP_IN_NEW, Ramp, ramp_out};
 use crate::ledger::Ledger;
 use crate::persistence::Persistence;
 use crate::recent::{HALF_LIFE, Recent};
-use crate::sample::{JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
+use crate::sample::{INTERVAL_MIN_S, JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
 use crate::topology::Topology;
 
 /// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
@@ -29,6 +29,10 @@ pub const SICK_BELOW: f64 = 0.25;
 /// Share of its size that is free from which on a target that turns up counts as new: nothing but the
 /// file system's own is on it.
 const EMPTY_ABOVE: f64 = 0.98;
+
+/// Largest share of its class's bandwidth that a target counts as having delivered: all of both directions.
+/// What caches served beyond it must not be remembered for longer.
+const DELIVERED_MAX: f64 = 2.0;
 
 /// Change of a target's load that a new plan is worth, as a share of its bandwidth.
 pub const MATERIAL_LOAD: f64 = 0.02;
@@ -149,8 +153,8 @@ pub enum SampleError {
         /// The refused number.
         sequence: u64,
     },
-    /// The interval is not a positive number of seconds.
-    #[error("the sample of {0} covers an interval that is not a positive number of seconds")]
+    /// The interval is no number of seconds or shorter than [`INTERVAL_MIN_S`].
+    #[error("the sample of {0} covers an interval that is not a number of at least {INTERVAL_MIN_S} s")]
     Interval(ServerId),
     /// A measured value is negative, not a number or beyond all measure.
     #[error("the sample of {server} gives {target} a {what} that cannot be")]
@@ -223,7 +227,8 @@ impl View {
     /// at: state, load or placed work that changed.
     ///
     /// # Errors
-    /// Unknown server, foreign or repeated target, a repeated or late sample, a senseless interval.
+    /// Unknown server, foreign or repeated target, a repeated or late sample, a senseless interval, a
+    /// value that cannot have been measured.
     pub fn take_sample(&mut self, sample: &LoadSample, now: Time) -> Result<bool, SampleError> {
         let server = sample.server;
         let newest = self.newest.get(server.index()).ok_or(SampleError::UnknownServer(server))?;
@@ -231,7 +236,7 @@ impl View {
         if newest.is_some_and(|newest| order <= newest) {
             return Err(SampleError::Repeated { server, sequence: sample.sequence });
         }
-        if !(sample.interval_s.is_finite() && sample.interval_s > 0.0) {
+        if !(sample.interval_s.is_finite() && sample.interval_s >= INTERVAL_MIN_S) {
             return Err(SampleError::Interval(server));
         }
         let foreign = |row: &&TargetSample| {
@@ -245,16 +250,45 @@ impl View {
         if let Some(pair) = named.windows(2).find(|pair| pair[0] == pair[1]) {
             return Err(SampleError::RepeatedTarget { server, target: pair[0] });
         }
-        let impossible = |row: &TargetSample| Some((row.target, row.impossible(sample.interval_s)?));
+        let impossible = |row: &TargetSample| {
+            let spec = &self.topology.targets()[row.target.index()];
+            Some((row.target, row.impossible(sample.interval_s, spec)?))
+        };
         if let Some((target, what)) = sample.targets.iter().find_map(impossible) {
             return Err(SampleError::Impossible { server, target, what });
         }
         self.newest[server.index()] = Some(order);
+        self.ramp_in_new(sample, now);
         let mut material = false;
         for row in &sample.targets {
             material |= self.take_row(row, sample.interval_s, now);
         }
         Ok(material)
+    }
+
+    /// Targets that turn up empty where others are in use are new. Where most are as empty, the whole file
+    /// system is new, and none of them has less to be read from it than others.
+    fn ramp_in_new(&mut self, sample: &LoadSample, now: Time) {
+        let is_empty = |row: &TargetSample| {
+            free_share(row.free, self.topology.targets()[row.target.index()].capacity) > EMPTY_ABOVE
+        };
+        let is_unseen = |row: &&TargetSample| self.targets[row.target.index()].load.is_none();
+        let unseen: Vec<(TargetId, bool)> =
+            sample.targets.iter().filter(is_unseen).map(|row| (row.target, is_empty(row))).collect();
+        if !unseen.iter().any(|(_, empty)| *empty) {
+            return;
+        }
+        let seen = self.targets.iter().zip(self.topology.targets()).filter(|(view, _)| view.load.is_some());
+        let seen = seen.map(|(view, spec)| free_share(view.free, spec.capacity) > EMPTY_ABOVE);
+        let (all, empty) = seen
+            .chain(unseen.iter().map(|(_, empty)| *empty))
+            .fold((0, 0), |(all, empties), empty| (all + 1, empties + usize::from(empty)));
+        if empty * 2 >= all {
+            return;
+        }
+        for (target, _) in unseen.into_iter().filter(|(_, empty)| *empty) {
+            self.targets[target.index()].ramp = Some(Ramp { from: now, takes: RAMP_IN_NEW });
+        }
     }
 
     fn take_row(&mut self, row: &TargetSample, interval_s: f64, now: Time) -> bool {
@@ -276,8 +310,8 @@ impl View {
             let writes = (load.foreign_write_bps - before.foreign_write_bps).abs() / spec.write_bps;
             reads.max(writes) > MATERIAL_LOAD
         });
-        let was_full = (target.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64;
-        let is_full = (row.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64;
+        let was_full = is_full(TargetFlags::default(), target.free, spec.capacity);
+        let is_full = is_full(TargetFlags::default(), row.free, spec.capacity);
         let fills =
             ramp_out(free_share(row.free, spec.capacity)) != ramp_out(free_share(target.free, spec.capacity));
         let material =
@@ -289,10 +323,10 @@ impl View {
         let delivered = load.write_bps / spec.write_bps + load.read_bps / spec.read_bps;
         let proved = &mut self.proved[row.target.index()];
         if delivered >= faded(*proved, now) {
-            *proved = (delivered, now);
+            *proved = (delivered.min(DELIVERED_MAX), now);
         }
         let busy = load.foreign_write_bps / spec.write_bps + load.read_bps / spec.read_bps;
-        self.persistence.observe(row.target.index(), busy, now);
+        self.persistence.observe(row.target.index(), busy, interval_s, now);
         target.flags = row.state;
         target.free = row.free;
         target.load = Some(load);
@@ -347,13 +381,13 @@ impl View {
         let spec = &self.topology.targets()[target.index()];
         let seen = &self.targets[target.index()];
         let flags = seen.flags;
-        if flags.inactive || flags.no_create || flags.read_only {
+        if flags.refuses_objects() {
             return Some(Exclusion::Unusable);
         }
         if seen.drained {
             return Some(Exclusion::Drained);
         }
-        if flags.full || (seen.free.0 as f64) < FULL_BELOW * spec.capacity.0 as f64 {
+        if is_full(flags, seen.free, spec.capacity) {
             return Some(Exclusion::Full);
         }
         if flags.degraded {
@@ -406,179 +440,14 @@ impl View {
     }
 }
 
+/// Whether a target is too full for new files.
+pub(crate) fn is_full(flags: TargetFlags, free: Bytes, capacity: Bytes) -> bool {
+    flags.full || (free.0 as f64) < FULL_BELOW * capacity.0 as f64
+}
+
 fn free_share(free: Bytes, capacity: Bytes) -> f64 {
     free.0 as f64 / capacity.0.max(1) as f64
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use super::*;
-    use crate::topology::tests::uniform;
-
-    pub(crate) fn sample(view: &View, server: u32, sequence: u64, written: u64) -> LoadSample {
-        let row = |target: &TargetId| TargetSample {
-            target: *target,
-            read: Bytes::ZERO,
-            written: Bytes(written),
-            ops: Some(1),
-            latency_s: None,
-            busy_s: None,
-            depth: None,
-            free: Bytes(1 << 43),
-            state: TargetFlags::default(),
-        };
-        let targets = view.topology.by_server()[server as usize].iter().map(row).collect();
-        LoadSample {
-            server: ServerId(server),
-            agent_start: Time::ZERO,
-            sequence,
-            interval_s: 5.0,
-            queued_requests: None,
-            cpu_share: None,
-            targets,
-        }
-    }
-
-    #[test]
-    fn samples_are_taken_once_and_in_order() {
-        let mut view = View::new(uniform(2, 2));
-        let first = sample(&view, 0, 1, 500);
-        assert_eq!(view.take_sample(&first, Time(1)), Ok(true));
-        let again = view.take_sample(&first, Time(2));
-        assert_eq!(again, Err(SampleError::Repeated { server: ServerId(0), sequence: 1 }));
-        assert_eq!(view.targets[0].load.map(|load| load.write_bps), Some(100.0));
-        // A restarted agent counts from the beginning again.
-        let mut restarted = first.clone();
-        restarted.agent_start = Time(9);
-        assert_eq!(view.take_sample(&restarted, Time(10)), Ok(false), "the same load says nothing new");
-        assert_eq!(view.fresh_targets(Time(10), std::time::Duration::from_secs(1)), 2);
-    }
-
-    #[test]
-    fn a_bad_sample_changes_nothing() {
-        let mut view = View::new(uniform(2, 2));
-        let mut bad = sample(&view, 0, 1, 500);
-        bad.targets[1].target = TargetId(3);
-        let before = view.targets.clone();
-        assert!(matches!(view.take_sample(&bad, Time(1)), Err(SampleError::ForeignTarget { .. })));
-        let mut bad = sample(&view, 0, 1, 500);
-        bad.targets[1].target = TargetId(0);
-        assert!(matches!(view.take_sample(&bad, Time(1)), Err(SampleError::RepeatedTarget { .. })));
-        let mut bad = sample(&view, 0, 1, 500);
-        bad.interval_s = f64::NAN;
-        assert_eq!(view.take_sample(&bad, Time(1)), Err(SampleError::Interval(ServerId(0))));
-        bad.server = ServerId(7);
-        assert_eq!(view.take_sample(&bad, Time(1)), Err(SampleError::UnknownServer(ServerId(7))));
-        assert_eq!(view.targets, before);
-    }
-
-    #[test]
-    fn written_bytes_lower_the_ledger_and_the_rest_is_foreign() {
-        let mut view = View::new(uniform(1, 1));
-        view.ledger.place(JobId(1), TargetId(0), Bytes(300), Time::ZERO);
-        let written = sample(&view, 0, 1, 500);
-        assert_eq!(view.take_sample(&written, Time(1)), Ok(true));
-        assert_eq!(view.ledger.outstanding(TargetId(0)), Bytes::ZERO);
-        assert_eq!(view.targets[0].load.map(|load| load.foreign_write_bps), Some(40.0));
-    }
-
-    #[test]
-    fn what_others_wrote_before_is_not_taken_for_placed_work() {
-        let mut view = View::new(uniform(1, 1));
-        let first = sample(&view, 0, 1, 500);
-        assert_eq!(view.take_sample(&first, Time(1)), Ok(true));
-        view.ledger.place(JobId(1), TargetId(0), Bytes(10_000), Time(1));
-        let second = sample(&view, 0, 2, 800);
-        assert_eq!(view.take_sample(&second, Time(2)), Ok(true));
-        assert_eq!(view.ledger.outstanding(TargetId(0)), Bytes(9_700));
-        assert_eq!(view.targets[0].load.map(|load| load.foreign_write_bps), Some(100.0));
-    }
-
-    #[test]
-    fn what_cannot_have_been_measured_is_refused_whole() {
-        let mut view = View::new(uniform(2, 2));
-        let before = view.targets.clone();
-        for wrong in [f64::NAN, -1.0, 1e30, f64::INFINITY] {
-            let fields: [fn(&mut TargetSample, f64); 3] = [
-                |row, value| row.busy_s = Some(value),
-                |row, value| row.depth = Some(value),
-                |row, value| row.latency_s = Some(value),
-            ];
-            for set in fields {
-                let mut bad = sample(&view, 0, 1, 500);
-                set(&mut bad.targets[1], wrong);
-                assert!(
-                    matches!(view.take_sample(&bad, Time(1)), Err(SampleError::Impossible { .. })),
-                    "{wrong}"
-                );
-            }
-        }
-        assert_eq!(view.targets, before);
-        let mut late = sample(&view, 0, 1, 500);
-        late.targets[1].busy_s = Some(5.2);
-        assert!(view.take_sample(&late, Time(1)).is_ok(), "two clocks are never read at one moment");
-    }
-
-    #[test]
-    fn a_target_that_was_away_is_ramped_in_a_new_one_more_slowly() {
-        let mut view = View::new(uniform(1, 2));
-        let second = Time::from_secs_f64;
-        let mut away = sample(&view, 0, 1, 0);
-        away.targets.iter_mut().for_each(|row| row.state.inactive = true);
-        assert!(view.take_sample(&away, second(5.0)).is_ok());
-        let mut back = sample(&view, 0, 2, 0);
-        back.targets[1].free = view.topology.targets()[1].capacity;
-        assert!(view.take_sample(&back, second(10.0)).is_ok());
-        let ramps = |at: f64| [0, 1].map(|target| view.ramp(TargetId(target), second(at)));
-        assert_eq!(ramps(10.0), [1.0 / 16.0; 2]);
-        assert_eq!(ramps(70.0), [0.5, 1.0 / 16.0]);
-        assert_eq!(ramps(310.0), [1.0, 0.5]);
-        assert_eq!(ramps(610.0), [1.0, 1.0]);
-    }
-
-    #[test]
-    fn a_target_that_fills_up_is_ramped_out_and_plans_hear_of_it() {
-        let mut view = View::new(uniform(1, 1));
-        let mut with_free = |sequence, percent: u64| {
-            let mut row = sample(&view, 0, sequence, 0);
-            row.targets[0].free = Bytes(view.topology.targets()[0].capacity.0 / 100 * percent);
-            let material = view.take_sample(&row, Time(sequence)).expect("a good sample");
-            (material, view.ramp(TargetId(0), Time(sequence)))
-        };
-        assert_eq!(with_free(1, 50).1, 1.0);
-        assert_eq!(with_free(2, 40), (false, 1.0));
-        assert_eq!(with_free(3, 3), (true, 0.5));
-        assert_eq!(with_free(4, 0), (true, 0.0));
-    }
-
-    #[test]
-    fn the_persistence_of_load_is_learned_from_samples() {
-        let mut view = View::new(uniform(2, 5));
-        assert_eq!(view.load_persistence(), crate::persistence::PRIOR);
-        for round in 1..=2_000 {
-            for server in 0..2 {
-                // The targets of one server are always busier than those of the other.
-                let busy = sample(&view, server, round, u64::from(server) * 2_000_000_000);
-                assert!(view.take_sample(&busy, Time::from_secs_f64(5.0 * round as f64)).is_ok());
-            }
-        }
-        assert!(view.load_persistence() > 0.8, "{}", view.load_persistence());
-    }
-
-    #[test]
-    fn every_exclusion_has_its_cause() {
-        let mut view = View::new(uniform(1, 1));
-        let target = TargetId(0);
-        assert_eq!(view.standing(target), None);
-        view.targets[0].health.write = 0.05;
-        assert_eq!(view.standing(target), Some(Exclusion::Sick));
-        view.targets[0].flags.degraded = true;
-        assert_eq!(view.standing(target), Some(Exclusion::Degraded));
-        view.targets[0].free = Bytes(1);
-        assert_eq!(view.standing(target), Some(Exclusion::Full));
-        view.targets[0].drained = true;
-        assert_eq!(view.standing(target), Some(Exclusion::Drained));
-        view.targets[0].flags.no_create = true;
-        assert_eq!(view.standing(target), Some(Exclusion::Unusable));
-    }
-}
+pub(crate) mod tests;

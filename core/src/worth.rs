@@ -6,8 +6,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tarazu_layout::Bytes;
-use tarazu_layout::limits::TABLE_JOBS_MAX;
-use tarazu_table::{JobEntry, JobKey};
+use tarazu_layout::limits::{STRIPES_MAX, TABLE_JOBS_MAX};
+use tarazu_table::{JobEntry, JobKey, STRIPE_SIZE_UNIT};
 
 use crate::demand::class_of;
 use crate::gain::{GAIN_OVER_COST, GAIN_SHARE_MIN, GAIN_SHARE_STRIPED, READ_BACK};
@@ -33,7 +33,8 @@ pub enum Why {
     AtAnyCost,
     /// Steered: its files are written earlier by more than layouts cost and errors may be.
     Earlier,
-    /// Steered before, and it does no harm to go on.
+    /// Steered before, and with what layouts cost aside it is no later for it: half a burst on the ring and half
+    /// on the file system's cursor is worse than either.
     Kept,
     /// Steered: no later for itself, and what is read later lies more evenly.
     Evener,
@@ -172,6 +173,12 @@ fn verdicts(view: &View, worth: &Worth) -> BTreeMap<JobKey, Verdict> {
     verdicts
 }
 
+/// The largest stripe size that a table can say and that is not above this one; 0, the class's, for a smaller one.
+fn sayable(stripe_size: u64) -> u32 {
+    let unit = STRIPE_SIZE_UNIT;
+    u32::try_from(stripe_size).unwrap_or(u32::MAX) / unit * unit
+}
+
 /// The job section of a table, and why each job is in it as it is.
 pub(crate) struct JobRows {
     /// In order of their keys.
@@ -192,10 +199,11 @@ pub(crate) fn job_rows(view: &View, worth: &Worth, classes: &[ClassPlan], places
         let row = JobEntry {
             key: file.key,
             class,
-            confidence_percent: file.confidence,
+            confidence_percent: file.confidence.min(100),
             worthwhile: verdicts.get(&file.key).is_some_and(|verdict| verdict.why.steers()),
-            stripe_count: u16::try_from(file.stripe_count).unwrap_or(u16::MAX),
-            stripe_size: u32::try_from(file.stripe_size).unwrap_or(0),
+            // A profile is somebody's word: one that no table can say must not keep all others from being published.
+            stripe_count: file.stripe_count.min(STRIPES_MAX as u32) as u16,
+            stripe_size: sayable(file.stripe_size),
             expected_bytes: file.expected.0,
             place: placing.filter(|_| places).map(|placing| placing.place),
         };

@@ -294,3 +294,55 @@ fn the_same_events_give_the_same_tables() {
     assert!(tables.len() > 10);
     assert_eq!(tables, run());
 }
+
+/// A profile is somebody's word; one that no table can say must not stop the plans of everybody.
+#[test]
+fn an_odd_profile_does_not_stop_plans() {
+    let (mut shell, effects) = Shell::started();
+    let problem = problem_of(effects).expect("a problem");
+    published(shell.solved(&problem)).expect("a table");
+    shell.wait();
+    let mut odd = job(1, 4, Bytes::gib(1));
+    odd.files[0].stripe_count = u32::MAX;
+    odd.files[0].stripe_size = 1_000_000;
+    odd.files[0].confidence = 255;
+    odd.files[0].placed = Bytes(u64::MAX);
+    odd.files[0].files_per_burst = u32::MAX;
+    odd.files[0].stripes_per_burst = u64::MAX;
+    let problem = problem_of(shell.step(Event::JobStarted(odd))).expect("a problem");
+    let table = published(shell.solved(&problem)).expect("a table").table.clone();
+    let table = Table::verify(&table).expect("a good table");
+    let row = table.job(0).expect("its row");
+    assert_eq!((row.stripe_count, row.stripe_size, row.confidence_percent), (2000, 983_040, 100));
+}
+
+/// What could not be published may be what makes the old plan wrong.
+#[test]
+fn a_plan_is_not_confirmed_after_one_that_could_not_be_published() {
+    let (mut shell, effects) = Shell::started();
+    let problem = problem_of(effects).expect("a problem");
+    published(shell.solved(&problem)).expect("a table");
+    shell.wait();
+    let problem = problem_of(shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))))).expect("a problem");
+    let mut plan = shell.solve(&problem);
+    plan.jobs[0].confidence_percent = 101;
+    let effects = shell.step(Event::Solved { seq: problem.seq, plan: Box::new(plan) });
+    assert!(matches!(refusal(effects), Some(Refused::Publish(_))));
+    shell.wait();
+    let confirms = |effects: &[Effect]| effects.iter().any(|effect| matches!(effect, Effect::Confirm(_)));
+    assert!(!confirms(&shell.step(Event::Tick)), "the old one must grow old");
+}
+
+/// A process begins anew only if the number of the dealing changes, whoever controlled before.
+#[test]
+fn a_restarted_controller_deals_under_other_numbers() {
+    let deal = |at_s: u64| {
+        let mut shell = Shell::new();
+        shell.now = Time(at_s * 1_000_000_000);
+        shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))));
+        let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![] }));
+        let problem = problem_of(shell.step(Event::Persisted { write })).expect("a problem");
+        shell.solve(&problem).jobs[0].place.expect("a place").deal
+    };
+    assert_ne!(deal(100), deal(160));
+}

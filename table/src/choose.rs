@@ -2,7 +2,7 @@
 
 use tarazu_layout::TargetId;
 
-use crate::{Cursor, JobEntry, JobName, Order, Published, Reader, Reason, Rung, Tier, offset, rung};
+use crate::{Cursor, JobEntry, JobName, Order, Place, Published, Reader, Reason, Rung, Tier, offset, rung};
 
 /// Below this confidence an expected size is a guess, and a guess is no reason to overrule the file
 /// system.
@@ -118,7 +118,13 @@ fn steer(
     }
     let filled = filled_stripes(entry.expected_bytes, stripe_size, stripes);
     let slot = ask.name.slot(entry.key);
-    let position = cursor.next(slot, entry.place, offset(entry.key, ring.seed()), ask.pid, filled);
+    let by_hash = offset(entry.key, ring.seed());
+    // A place is one on the ring *now*. On the other ring jobs part their ways by hash, and their counts go on.
+    let place = entry.place.map(|place| match tier {
+        Tier::Now => place,
+        Tier::Steady => Place { begin: by_hash as u32, ..place },
+    });
+    let position = cursor.next(slot, place, by_hash, ask.pid, filled);
     Ok(Steer {
         order: table.order(),
         class: entry.class,

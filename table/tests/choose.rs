@@ -6,8 +6,8 @@ mod common;
 use common::{BOOT_HASH, name, published, reader, spec};
 use tarazu_layout::{JobId, TargetId};
 use tarazu_table::{
-    Ask, Choice, Cursor, FileClass, Flags, Identity, Inherited, JobEntry, JobName, Published, Rank, Reader,
-    Reason, Steer, TableSpec, Tier, choose,
+    Ask, Choice, Cursor, FileClass, Flags, Identity, Inherited, JobEntry, JobName, Place, Published, Rank,
+    Reader, Reason, Steer, TableSpec, Tier, choose,
 };
 
 fn cursor() -> Cursor {
@@ -162,4 +162,20 @@ fn only_steered_files_move_the_cursor() {
     choose(Ok(&published), &reader(1.0), &walked, &ask(name(3)), &mut out[0]);
     choose(Ok(&published), &reader(1.0), &fresh, &ask(name(3)), &mut out[1]);
     assert_eq!(out[0], out[1]);
+}
+
+/// A place is one on the ring *now*; jobs that all begin at 0 of their own rings must not meet on the steady one.
+#[test]
+fn a_place_holds_on_the_ring_now_only() {
+    let mut spec = spec(35, 16, 8);
+    let mut first = |job: u64, age_s, place| {
+        spec.jobs[job as usize].place = place;
+        let mut out = [TargetId(0); 10];
+        steer(decide(&spec, &reader(age_s), &ask(name(job)), &mut out));
+        out[0]
+    };
+    let place = |begin| Some(Place { begin, deal: 3 });
+    assert_ne!(first(3, 1.0, place(0)), first(3, 1.0, place(1)));
+    assert_eq!(first(3, 100.0, place(0)), first(3, 100.0, place(1)));
+    assert_eq!(first(3, 100.0, place(0)), first(3, 100.0, None));
 }

@@ -82,6 +82,11 @@ impl Canaries {
         plan.asked.take().is_some()
     }
 
+    /// Notes an answer that says nothing of the target's speed. Returns whether one was asked for.
+    pub(super) fn came_to_nothing(&mut self, target: TargetId) -> bool {
+        self.plans.get_mut(target.index()).is_some_and(|plan| plan.asked.take().is_some())
+    }
+
     /// Plans the next canary of a target that has answered.
     pub(super) fn plan_next(&mut self, target: TargetId, is_suspect: bool, now: Time) {
         let every = if is_suspect { SUSPECT_EVERY } else { CANARY_EVERY };

@@ -36,7 +36,7 @@ use tarazu_layout::{TargetId, Time};
 use crate::rng::Rng;
 use crate::sample::LoadSample;
 use crate::topology::Topology;
-use crate::view::{Health, SICK_BELOW};
+use crate::view::{Health, SICK_BELOW, is_full};
 use canary::Canaries;
 pub use canary::{CANARIES_MAX, CANARY_BYTES, CANARY_EVERY};
 use observe::{Observation, observe};
@@ -56,7 +56,7 @@ pub const JUDGED_MAX: f64 = 0.3;
 const CONFIRM_WITHIN: Duration = Duration::from_secs(30);
 
 /// A target that is judged sick and of which nothing was heard for so long gets a little work again:
-/// without canaries there is no other way to learn that it was repaired.
+/// without canaries, or where they are lost, there is no other way to learn that it was repaired.
 pub const PROBATION_AFTER: Duration = Duration::from_secs(1800);
 
 /// What may be used to judge.
@@ -160,6 +160,8 @@ pub struct Detector {
     depth: Vec<f64>,
     peers: Peers,
     canaries: Canaries,
+    /// Whether each target's newest row said that it takes no writes: a canary would fail and say nothing.
+    takes_no_writes: Vec<bool>,
     last_exclusion_at: Option<Time>,
 }
 
@@ -179,6 +181,7 @@ impl Detector {
             depth: vec![0.0; targets],
             peers: Peers::new(kinds),
             canaries: Canaries::new(targets),
+            takes_no_writes: vec![false; targets],
             last_exclusion_at: None,
         }
     }
@@ -191,6 +194,11 @@ impl Detector {
         for row in &sample.targets {
             let place = row.target.index();
             let Some(spec) = topology.targets().get(place) else { continue };
+            let refuses = row.state.refuses_objects() || is_full(row.state, row.free, spec.capacity);
+            if std::mem::replace(&mut self.takes_no_writes[place], refuses) && !refuses {
+                self.tracks[place].comes_back();
+                self.peers.forget_canary(place, self.classes[place]);
+            }
             self.depth[place] = observe::depth_of(row, sample.interval_s).unwrap_or(0.0);
             let seen = observe(row, sample.interval_s, spec, self.classes[place], now);
             if seen.is_some() {
@@ -200,7 +208,8 @@ impl Detector {
     }
 
     /// Takes in the outcome of a canary: the seconds that it took, `None` where it failed. One that was
-    /// not asked for is ignored; returns whether it was asked for.
+    /// not asked for is ignored, and so is the failure of one on a target that takes no writes; returns
+    /// whether it was asked for.
     pub fn take_canary(
         &mut self,
         topology: &Topology,
@@ -209,6 +218,9 @@ impl Detector {
         now: Time,
     ) -> bool {
         let Some(spec) = topology.targets().get(target.index()) else { return false };
+        if seconds.is_none() && self.takes_no_writes[target.index()] {
+            return self.canaries.came_to_nothing(target);
+        }
         if !self.canaries.answered(target, now) {
             return false;
         }
@@ -216,7 +228,7 @@ impl Detector {
         let seen = observe::canary(seconds, self.depth[place], spec, class, now);
         let (residual, others) = self.peers.against_canaries(place, &seen);
         let track = &mut self.tracks[place];
-        track.add_canary(&seen, residual, others, now);
+        track.add_canary(&seen, residual, others, seconds.is_none());
         let is_suspect = track.is_suspect();
         self.canaries.plan_next(target, is_suspect, now);
         true
@@ -275,7 +287,8 @@ impl Detector {
         for target in topology.ids() {
             let track = &mut self.tracks[target.index()];
             let was_sick = track.standing == Standing::Sick;
-            let on_probation = was_sick && !self.config.canary && track.silent_for(now) >= PROBATION_AFTER;
+            // Canaries that come back keep a target from being silent; those of a writer that is gone do not.
+            let on_probation = was_sick && track.silent_for(now) >= PROBATION_AFTER;
             let better = if on_probation { track.probation(now) } else { track.recovers() };
             let Some((speed, evidence)) = better else { continue };
             let health = Health { read: speed, write: speed };
@@ -323,11 +336,11 @@ impl Detector {
         }
     }
 
-    /// Targets that a canary is to be written to now. At most [`CANARIES_MAX`] are under way.
+    /// Targets that a canary is to be written to now, none of them known to take no writes. At most [`CANARIES_MAX`] are under way.
     pub fn canaries_due(&mut self, now: Time, rng: &mut Rng, due: &mut Vec<TargetId>) {
         if self.config.detect && self.config.canary {
-            let tracks = &self.tracks;
-            let is_silent = |target: TargetId| tracks[target.index()].pinned;
+            let (tracks, refuses) = (&self.tracks, &self.takes_no_writes);
+            let is_silent = |target: TargetId| tracks[target.index()].pinned || refuses[target.index()];
             self.canaries.due(now, is_silent, || rng.random_range(0.0..1.0), due);
         }
     }

@@ -1,6 +1,6 @@
 //! What other targets reach under the same conditions.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tarazu_layout::{TargetId, Time};
@@ -14,9 +14,6 @@ const PEERS_MIN: usize = 5;
 /// Share of the targets of one class, kind and size that those of one depth must be to be measured by
 /// themselves: requests pile up on sick targets, which must not become each other's measure.
 const DEPTH_SHARE_MIN: f64 = 0.25;
-
-/// Canaries of one class that are remembered: their median then moves with the machine, not with one target.
-const CANARIES_KEPT: usize = 64;
 
 /// Weight of a new median in what a class usually reaches: a memory of some hundred intervals.
 const USUAL_GAIN: f64 = 0.01;
@@ -52,8 +49,9 @@ pub(super) struct Peers {
     classes: Vec<Option<Middle>>,
     /// Logarithm of what each class usually reaches, as a share of its prior.
     usual: Vec<f64>,
-    /// The newest canaries of each class with their targets.
-    canaries: Vec<VecDeque<(usize, f64)>>,
+    /// The newest canary of each target, by class: no more than the class has targets. One each, since
+    /// suspects answer forty times as often as healthy targets and must not become each other's measure.
+    canaries: Vec<BTreeMap<usize, f64>>,
 }
 
 impl Peers {
@@ -63,7 +61,7 @@ impl Peers {
             groups: BTreeMap::new(),
             classes: vec![None; classes],
             usual: vec![0.0; classes],
-            canaries: vec![VecDeque::new(); classes],
+            canaries: vec![BTreeMap::new(); classes],
         }
     }
 
@@ -126,14 +124,17 @@ impl Peers {
     pub(super) fn against_canaries(&mut self, place: usize, seen: &Observation) -> (f64, Others) {
         let class = seen.cell.class as usize;
         let kept = &mut self.canaries[class];
-        let found = middle(kept.iter().filter(|(other, _)| *other != place).map(|(_, speed)| *speed));
-        if kept.len() == CANARIES_KEPT {
-            kept.pop_front();
-        }
-        kept.push_back((place, seen.speed_ln));
+        kept.remove(&place);
+        let found = middle(kept.values().copied());
+        kept.insert(place, seen.speed_ln);
         let middle = found.unwrap_or(Middle { median: self.usual[class], spread: 0.0 });
         let others = Others { speed_ln: middle.median, spread: middle.spread, source: Source::Canary };
         (seen.speed_ln - others.speed_ln, others)
+    }
+
+    /// Forgets a target's canary.
+    pub(super) fn forget_canary(&mut self, place: usize, class: u32) {
+        self.canaries[class as usize].remove(&place);
     }
 }
 

@@ -32,6 +32,10 @@ struct Fleet {
     truth: Vec<Truth>,
     /// Standard deviation of the logarithm of measured speeds.
     noise: f64,
+    /// Canaries get lost.
+    lost: bool,
+    /// Canaries to this target fail.
+    absent: Option<TargetId>,
     rng: Rng,
     now: Time,
     said: Vec<(Time, Verdict)>,
@@ -46,7 +50,8 @@ impl Fleet {
         let targets = topology.targets().len();
         let detector = Detector::new(&topology, Duration::from_secs_f64(INTERVAL_S), config);
         let (truth, rng) = (vec![truth; targets], stream(1, "health test", 0));
-        Self { topology, detector, truth, noise: 0.0, rng, now: Time::ZERO, said: Vec::new() }
+        let (noise, lost, absent, now, said) = (0.0, false, None, Time::ZERO, Vec::new());
+        Self { topology, detector, truth, noise, lost, absent, rng, now, said }
     }
 
     fn with_canaries(servers: u32, each: u32, truth: Truth) -> Self {
@@ -103,11 +108,12 @@ impl Fleet {
         let mut due = Vec::new();
         self.detector.canaries_due(self.now, &mut self.rng, &mut due);
         assert!(due.len() <= CANARIES_MAX, "{} canaries at once", due.len());
-        for target in due {
+        for target in due.into_iter().filter(|_| !self.lost) {
             let truth = self.truth[target.index()];
             let bps = self.topology.targets()[target.index()].write_bps * truth.speed;
             let seconds = CANARY_BYTES as f64 / bps * (1.0 + truth.depth * truth.busy);
-            assert!(self.detector.take_canary(&self.topology, target, Some(seconds), self.now));
+            let seconds = (self.absent != Some(target)).then_some(seconds);
+            assert!(self.detector.take_canary(&self.topology, target, seconds, self.now));
         }
         let mut verdicts = Vec::new();
         self.detector.judge(&self.topology, self.now, &mut verdicts);
@@ -272,6 +278,80 @@ fn canaries_find_a_sick_target_that_nobody_uses_and_see_it_recover() {
     fleet.truth[3].speed = 1.0;
     let fleet = fleet.run(60);
     assert_eq!(fleet.said.last().map(|(_, verdict)| verdict.health), Some(Health::WELL));
+}
+
+#[test]
+fn sick_targets_that_answer_often_are_no_measure_for_each_other() {
+    let fleet = Fleet::with_canaries(10, 1, IDLE).sick(3, 0.05).sick(7, 0.05).run(720);
+    let mut sick: Vec<u32> = fleet.excluded().into_iter().map(|(_, target)| target).collect();
+    sick.sort_unstable();
+    assert_eq!(sick, [3, 7]);
+    assert!(fleet.said.iter().all(|(_, verdict)| !verdict.returns), "{:?}", fleet.said);
+}
+
+#[test]
+fn a_target_that_takes_no_writes_gets_no_canaries() {
+    type Set = fn(&mut TargetSample);
+    let causes: [Set; 5] = [
+        |row| row.state.inactive = true,
+        |row| row.state.read_only = true,
+        |row| row.state.no_create = true,
+        |row| row.state.full = true,
+        |row| row.free = Bytes(1),
+    ];
+    for cause in causes {
+        let mut fleet = Fleet::with_canaries(7, 5, IDLE);
+        fleet.absent = Some(TargetId(3));
+        let away = |sample: &mut LoadSample| {
+            sample.targets.iter_mut().filter(|row| row.target == TargetId(3)).for_each(cause);
+        };
+        (0..400).for_each(|_| fleet.interval_with(away));
+        fleet.absent = None;
+        assert_eq!(fleet.run(40).said, []);
+    }
+}
+
+#[test]
+fn canaries_that_failed_before_an_absence_was_known_are_forgotten_with_its_end() {
+    let mut fleet = Fleet::with_canaries(7, 5, IDLE);
+    fleet.absent = Some(TargetId(3));
+    let mut fleet = fleet.run(60);
+    assert_eq!(fleet.excluded().len(), 1, "{:?}", fleet.said);
+    let away = |sample: &mut LoadSample| {
+        sample
+            .targets
+            .iter_mut()
+            .filter(|row| row.target == TargetId(3))
+            .for_each(|row| row.state.inactive = true);
+    };
+    (0..10).for_each(|_| fleet.interval_with(away));
+    assert_eq!(fleet.said.len(), 1);
+    fleet.absent = None;
+    fleet.interval();
+    let (at, back) = fleet.said[1];
+    assert_eq!((at, back.target, back.health, back.returns), (fleet.now, TargetId(3), Health::WELL, true));
+    assert_eq!(fleet.run(100).said.len(), 2);
+}
+
+#[test]
+fn an_absence_does_not_clear_what_samples_have_shown() {
+    let mut fleet = Fleet::new(7, 5, AT_WORK).sick(3, 0.05).run(10);
+    fleet.interval_with(|sample| sample.targets.iter_mut().for_each(|row| row.state.inactive = true));
+    let fleet = fleet.run(10);
+    assert_eq!((fleet.said.len(), fleet.excluded().len()), (1, 1), "{:?}", fleet.said);
+}
+
+#[test]
+fn a_sick_target_whose_canaries_get_lost_is_not_excluded_for_ever() {
+    let mut fleet = Fleet::with_canaries(7, 5, AT_WORK).sick(3, 0.05).run(20);
+    assert_eq!(fleet.excluded().len(), 1);
+    fleet.truth[3] = Truth { speed: 0.05, ..IDLE };
+    let mut fleet = fleet.run(400);
+    assert_eq!(fleet.said.len(), 1, "canaries that come back keep it out: {:?}", fleet.said);
+    fleet.lost = true;
+    let fleet = fleet.run(400);
+    assert_eq!(fleet.said.len(), 2, "{:?}", fleet.said);
+    assert!(fleet.said[1].1.returns && fleet.said[1].1.health.write >= SICK_BELOW);
 }
 
 #[test]

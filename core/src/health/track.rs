@@ -78,6 +78,12 @@ pub(super) struct Track {
     /// The newest differences to peers: to all of the class, and less what slows down the whole server.
     recent: VecDeque<(f64, f64)>,
     newest: Option<Evidence>,
+    /// Canaries that failed since the sum was last 0.
+    failures: u32,
+    /// The judgement in force rests on such canaries, at least partly.
+    rests_on_failures: bool,
+    /// It is to be taken back: they failed because the target was not there.
+    is_void: bool,
     heard_at: Option<Time>,
 }
 
@@ -102,6 +108,7 @@ impl Track {
         let step = if short > 0.0 { short.min(STEP_MAX) } else { -(-short).clamp(STEP_BACK, STEP_MAX) };
         self.sum = (self.sum + step * weight * seen.weight).clamp(0.0, 2.0 * ALARM);
         self.count = if self.sum > 0.0 { self.count.saturating_add(1) } else { 0 };
+        self.failures = if self.sum > 0.0 { self.failures } else { 0 };
         let is_alarm = self.sum >= ALARM && self.count >= OBSERVATIONS_MIN;
         self.alarmed_at = if is_alarm { self.alarmed_at.or(Some(seen.at)) } else { None };
         let is_better = match self.standing {
@@ -120,13 +127,26 @@ impl Track {
     }
 
     /// Adds a canary. One that is as fast as others' takes back what was only suspected.
-    pub(super) fn add_canary(&mut self, seen: &Observation, residual: f64, others: Others, _now: Time) {
+    pub(super) fn add_canary(&mut self, seen: &Observation, residual: f64, others: Others, failed: bool) {
         let was_only_suspected = self.standing == Standing::Well && residual > -MARGIN;
         self.add(seen, residual, residual, others);
+        self.failures = self.failures.saturating_add(u32::from(failed));
         if was_only_suspected {
-            (self.sum, self.count, self.alarmed_at) = (0.0, 0, None);
-            self.recent.clear();
+            self.forget_suspicion();
         }
+    }
+
+    /// The target takes writes again: canaries that failed around that time show its absence, not its speed.
+    pub(super) fn comes_back(&mut self) {
+        if self.failures > 0 {
+            self.forget_suspicion();
+        }
+        self.is_void = self.rests_on_failures;
+    }
+
+    fn forget_suspicion(&mut self) {
+        (self.sum, self.count, self.failures, self.alarmed_at) = (0.0, 0, 0, None);
+        self.recent.clear();
     }
 
     /// Whether canaries should come more often.
@@ -172,8 +192,12 @@ impl Track {
         Some((self.announce(Standing::Slow, speed), evidence))
     }
 
-    /// Eases a judgement after enough better observations.
+    /// Eases a judgement after enough better observations, and takes back a void one.
     pub(super) fn recovers(&mut self) -> Option<(f64, Evidence)> {
+        if self.is_void {
+            let evidence = self.newest?;
+            return Some((self.announce(Standing::Well, 1.0), evidence));
+        }
         if self.better < BETTER_MIN {
             return None;
         }
@@ -194,7 +218,9 @@ impl Track {
     fn announce(&mut self, standing: Standing, speed: f64) -> f64 {
         self.standing = standing;
         self.announced_ln = speed.ln();
-        (self.sum, self.count, self.better, self.alarmed_at) = (0.0, 0, 0, None);
+        self.rests_on_failures = standing != Standing::Well && (self.failures > 0 || self.rests_on_failures);
+        self.is_void = false;
+        (self.sum, self.count, self.failures, self.better, self.alarmed_at) = (0.0, 0, 0, 0, None);
         speed
     }
 }

@@ -15,6 +15,9 @@ use crate::faults::{self, Fault, FaultError};
 use crate::scenario::{ParseError, Scenario, Sick, Timing};
 use crate::system::{System, SystemError};
 
+/// Longest time of a case, as for other times of a workload.
+const SECONDS_MAX: f64 = 1e9;
+
 /// A situation. Every word means what the option of the same name means to `tarazu sim`.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
@@ -205,6 +208,10 @@ impl Case {
     }
 
     fn scenario(&self) -> Result<Scenario, CaseError> {
+        if !(0.0..=SECONDS_MAX).contains(&self.start_jitter) {
+            let found = self.start_jitter.to_string();
+            return Err(CaseError::Number { key: "start-jitter", found, wanted: "seconds from 0 to 1e9" });
+        }
         let faults: Result<Vec<Fault>, ParseError> = self.fault.iter().map(|fault| fault.parse()).collect();
         let background: BackgroundSpec = self.background.parse()?;
         let sick: Option<Sick> = self.sick.as_deref().map(str::parse).transpose()?;

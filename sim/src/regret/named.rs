@@ -124,6 +124,10 @@ impl Named {
             path: name.clone(),
             message: error.to_string().trim_end().to_string(),
         })?;
+        if !(named.limits.over_better.is_finite() && named.limits.over_better > 0.0) {
+            let message = "over-better must be a number above 0".to_string();
+            return Err(NamedError::Parse { path: name, message });
+        }
         let stem = path.file_stem().map(|stem| stem.to_string_lossy().into_owned()).unwrap_or_default();
         Ok(Self { name: stem, ..named })
     }
@@ -157,6 +161,9 @@ mod tests {
         let named: Named = toml::from_str(text).expect("a named situation");
         let kept = named.check().expect("a run").expect("a verdict");
         assert!(kept.holds && kept.over_better == 1.0, "{kept:?}");
+        let never = text.replace("seeds = 1", "seeds = 1\nstart-jitter = inf");
+        let never: Named = toml::from_str(&never).expect("a number");
+        assert!(never.check().is_err_and(|error| error.to_string().contains("start-jitter")));
         let wrong = text.replace("seeds", "sedes");
         assert!(toml::from_str::<Named>(&wrong).is_err_and(|error| error.to_string().contains("sedes")));
     }

@@ -35,7 +35,9 @@ pub fn judge(outcomes: &[Vec<Outcome>], measure: Metric) -> Vec<Verdict> {
     let [robin, weighted, robin_again, weighted_again, above_robin, above_weighted] = &all[..] else {
         return Vec::new();
     };
-    if robin.is_empty() || all.iter().any(|values| values.len() != robin.len()) {
+    // Without a value in one seed of one run, the others would be paired across seeds.
+    let whole = |(values, outcomes): (&Vec<f64>, &Vec<Outcome>)| values.len() == outcomes.len();
+    if robin.is_empty() || !all.iter().zip(outcomes).all(whole) {
         return Vec::new();
     }
     let is_weighted = weighted_is_better(robin, weighted);
