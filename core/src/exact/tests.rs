@@ -76,7 +76,10 @@ proptest! {
         let widest = (4 + room).min(bins.len()) as u32;
         bins.iter_mut().for_each(|bin| bin.cap = units / widest);
         let filled = fill(&bins, &links, units);
-        prop_assume!(filled.left_over == 0);
+        // The bound leaves no room for all in half of the draws; then there is nothing to compare.
+        if filled.left_over > 0 {
+            return Ok(());
+        }
         let (exact, _) = solve(&bins, &links, &files, Choice::Exact).expect("room for all");
         let sum_us = |units: &[u32]| finish_sum_us(&bins, &links, units);
         prop_assert_eq!(sum_us(&exact.units), sum_us(&filled.units));
