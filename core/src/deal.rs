@@ -79,11 +79,13 @@ pub fn best(ring: &[TargetId], row: &Row, burden: &Burden, speeds: Speeds<'_>, k
         steps * steps
     };
     let micros = |seconds: f64| (seconds * 1e6).min(SCORE_MAX) as i64;
-    let cost = |target: &TargetId| {
-        let place = target.index();
-        [finish(target), micros(burden.dealt_s[place]), micros(burden.written_s[place])]
+    let cost = |place: usize| {
+        let target = TargetId(place as u32);
+        [finish(&target), micros(burden.dealt_s[place]), micros(burden.written_s[place])]
     };
-    let costs: Vec<[i64; 3]> = ring.iter().map(cost).collect();
+    // A target stands on the ring many times.
+    let by_target: Vec<[i64; 3]> = (0..burden.work_s.len()).map(cost).collect();
+    let costs: Vec<[i64; 3]> = ring.iter().map(|target| by_target[target.index()]).collect();
     let length = costs.len();
     let rest = (row.span % length.max(1) as u64) as usize;
     let mut sums = [0i64; 3];
@@ -98,7 +100,8 @@ pub fn best(ring: &[TargetId], row: &Row, burden: &Burden, speeds: Speeds<'_>, k
     let mut best = score(sums, 0);
     let mut before = (kept == Some(0)).then_some(best);
     for begin in 1..length {
-        let (out, new) = (costs[begin - 1], costs[(begin - 1 + rest) % length]);
+        let end = begin - 1 + rest;
+        let (out, new) = (costs[begin - 1], costs[if end < length { end } else { end - length }]);
         for (sum, (new, out)) in sums.iter_mut().zip(new.iter().zip(out)) {
             *sum += new - out;
         }

@@ -85,9 +85,11 @@ fn window_maxima(values: &[f64], width: usize) -> Vec<f64> {
     }
     // Places whose value no later one in the window reaches, largest first.
     let mut candidates = VecDeque::<usize>::new();
+    // No place is beyond the second lap.
+    let at = |place: usize| values[if place < length { place } else { place - length }];
     for place in 0..length + width - 1 {
-        let value = values[place % length];
-        while candidates.back().is_some_and(|last| values[last % length] <= value) {
+        let value = at(place);
+        while candidates.back().is_some_and(|last| at(*last) <= value) {
             candidates.pop_back();
         }
         candidates.push_back(place);
@@ -95,7 +97,7 @@ fn window_maxima(values: &[f64], width: usize) -> Vec<f64> {
             candidates.pop_front();
         }
         if let (Some(begin), Some(first)) = ((place + 1).checked_sub(width), candidates.front()) {
-            maxima[begin] = values[first % length];
+            maxima[begin] = at(*first);
         }
     }
     maxima
