@@ -1,25 +1,12 @@
 //! `tarazu sim --explain` as a real process: every plan with its reasons, and counters that agree with them.
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::PathBuf;
-use std::process::{Command, Output};
 
+use common::{stdout, tarazu};
 use serde_json::Value;
-
-fn tarazu(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tarazu"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("tarazu starts")
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = tarazu(arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tarazu {arguments:?} failed: {errors}");
-    String::from_utf8(output.stdout).expect("text")
-}
 
 /// A path of its own for one test, removed in the end.
 struct Scratch(PathBuf);

@@ -1,23 +1,9 @@
 //! `tarazu sim regret` as a real process: what it prints can be repeated, and named situations keep their limits.
 
-use std::process::{Command, Output};
+mod common;
 
+use common::{stdout, tarazu};
 use serde_json::Value;
-
-fn tarazu(arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_tarazu"))
-        .args(arguments)
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output()
-        .expect("tarazu starts")
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = tarazu(arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tarazu {arguments:?} failed: {errors}");
-    String::from_utf8(output.stdout).expect("text")
-}
 
 fn json(arguments: &[&str]) -> Value {
     serde_json::from_str(&stdout(arguments)).expect("JSON")

@@ -1,24 +1,11 @@
 //! `tarazu sim` as a real process: what a new user runs, and what scripts rely on.
 
-use std::process::{Command, Output};
+mod common;
 
+use std::process::Output;
+
+use common::{stdout, tarazu};
 use serde_json::Value;
-
-fn tarazu(arguments: &[&str]) -> Output {
-    let root = env!("CARGO_MANIFEST_DIR");
-    Command::new(env!("CARGO_BIN_EXE_tarazu"))
-        .args(arguments)
-        .current_dir(root)
-        .output()
-        .expect("tarazu starts")
-}
-
-fn stdout(arguments: &[&str]) -> String {
-    let output = tarazu(arguments);
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "tarazu {arguments:?} failed: {errors}");
-    String::from_utf8(output.stdout).expect("text")
-}
 
 fn json(arguments: &[&str]) -> Value {
     let arguments = [arguments, &["--output", "json"]].concat();

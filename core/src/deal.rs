@@ -23,6 +23,14 @@ pub struct Row {
     pub stripe_bytes: u64,
 }
 
+impl Row {
+    /// Bytes that come with one ticket of its span, on average.
+    #[must_use]
+    pub fn ticket_bytes(&self) -> f64 {
+        self.stripe_bytes as f64 * self.stripes as f64 / self.span as f64
+    }
+}
+
 /// What targets have before them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Burden {
@@ -121,7 +129,7 @@ pub fn put(ring: &[TargetId], row: &Row, begin: u32, burden: &mut Burden, speeds
     if length == 0 || row.span == 0 {
         return;
     }
-    let bytes = row.stripe_bytes as f64 * row.stripes as f64 / row.span as f64;
+    let bytes = row.ticket_bytes();
     let rounds = (row.span / length) as f64;
     let mut add = |target: &TargetId, times: f64| {
         let place = target.index();

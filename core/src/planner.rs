@@ -165,13 +165,10 @@ impl<'a> Facts<'a> {
         let read_bps: Vec<f64> = ids().map(|target| view.read_bps(target)).collect();
         let waiting = |target: TargetId| view.ledger.outstanding(target).0 as f64;
         let lead_s = planner.lead.as_secs_f64();
-        let of_ledger = |target: TargetId| {
-            let work_s = (waiting(target) / write_bps[target.index()] - lead_s).max(0.0);
-            if planner.parts.ledger { work_s } else { 0.0 }
-        };
         let on_its_way = |target: TargetId| {
             if planner.parts.ledger { waiting(target) / write_bps[target.index()] } else { 0.0 }
         };
+        let dealt_s: Vec<f64> = ids().map(on_its_way).collect();
         let written = |target: TargetId| {
             let bytes = view.recent.bytes(target, planner.now) + waiting(target);
             if planner.parts.written { bytes / read_bps[target.index()] } else { 0.0 }
@@ -183,9 +180,9 @@ impl<'a> Facts<'a> {
             written_s[target.index()] = mean_s;
         }
         let burden = Burden {
-            work_s: ids().map(of_ledger).collect(),
+            work_s: dealt_s.iter().map(|waits_s| (waits_s - lead_s).max(0.0)).collect(),
             // What is on its way counts like what is announced, even if it will be gone in time.
-            dealt_s: ids().map(on_its_way).collect(),
+            dealt_s,
             written_s,
         };
         Self {
@@ -205,7 +202,7 @@ impl<'a> Facts<'a> {
 }
 
 /// What is to be filled in for one class.
-struct Shape {
+struct Shape<'a> {
     /// Stripes of the largest burst that is to come: jobs do not write all at once, so tickets are dealt
     /// as one job needs them; with those of all, a busy target would look like one that has its share.
     stripes: u64,
@@ -214,12 +211,12 @@ struct Shape {
     stripe_count_max: usize,
     /// Nobody would gain from another order, or the rest of a burst would leave its window.
     keeps_order: bool,
-    /// Stripes to come by stripe count.
-    kinds: BTreeMap<u32, u64>,
+    /// The jobs that announced something.
+    rows: &'a [DemandRow],
 }
 
-impl Shape {
-    fn of(demand: &ClassDemand, nominal_bytes: u64) -> Self {
+impl<'a> Shape<'a> {
+    fn of(demand: &'a ClassDemand, nominal_bytes: u64) -> Self {
         let announced = demand.bytes.0 as f64 / demand.stripes.max(1) as f64;
         Self {
             stripes: demand.rows.iter().map(|row| row.stripes_to_come).max().unwrap_or(0),
@@ -227,13 +224,14 @@ impl Shape {
             stripe_count_max: (demand.stripe_count_max as usize).max(1),
             keeps_order: demand.rows.is_empty()
                 || demand.rows.iter().any(|row| row.is_midway || row.bursts == 0),
-            kinds: exact::kinds(demand.rows.iter().map(|row| (row.whole.step, row.stripes_to_come))),
+            rows: &demand.rows,
         }
     }
 
     /// Units by target as the exact solver spreads them.
     fn spread(&self, bins: &[Bin], links: &[Link], units: u32) -> Filled {
-        exact::spread(bins, links, &exact::files(&self.kinds, bins, units), units).0
+        let kinds = exact::kinds(self.rows.iter().map(|row| (row.whole.step, row.stripes_to_come)));
+        exact::spread(bins, links, &exact::files(&kinds, bins, units), units).0
     }
 
     /// Bytes that one ticket stands for: one stripe, or several where more are announced than there are
@@ -250,7 +248,7 @@ impl TarazuPlanner {
         facts: &Facts<'_>,
         reasons: &[TargetReason],
         burden: &Burden,
-        shape: &Shape,
+        shape: &Shape<'_>,
         before: Option<&ClassPlan>,
     ) -> ClassPlan {
         let taking_part = reasons.iter().filter(|reason| takes_part(**reason)).count();
@@ -375,7 +373,8 @@ impl TarazuPlanner {
         let parts = Parts { ledger: false, load: false, written: false, ..self.parts };
         let blind = Self { parts, ..*self };
         let facts = Facts::new(&blind, view);
-        let shape = Shape::of(&ClassDemand::default(), NOMINAL_BYTES[CLASSES - 1]);
+        let nothing = ClassDemand::default();
+        let shape = Shape::of(&nothing, NOMINAL_BYTES[CLASSES - 1]);
         let before = previous.map(|plan| &plan.steady);
         blind.plan_class(&facts, reasons, &facts.burden, &shape, before)
     }
@@ -420,7 +419,7 @@ fn evened_s(ring: &[TargetId], row: &DemandRow, begin: u32, burden: &Burden, fac
     if all <= 0.0 || row.whole.span == 0 {
         return 0.0;
     }
-    let bytes = row.whole.stripe_bytes as f64 * row.whole.stripes as f64 / row.whole.span as f64;
+    let bytes = row.whole.ticket_bytes();
     let meets = |target: &TargetId| burden.written_s[target.index()] * bytes / facts.read_bps[target.index()];
     let tickets = deal::rest(ring, &row.whole, begin).count() as f64;
     let ours: f64 = deal::rest(ring, &row.whole, begin).map(meets).sum();

@@ -11,6 +11,12 @@ use tarazu_layout::{Bytes, TargetId, Time};
 /// the next one of its chain or the analysis of the same day, or not at all.
 pub const HALF_LIFE: Duration = Duration::from_secs(6 * 3600);
 
+/// A value of that moment, now that it counts half after each half-life.
+#[must_use]
+pub(crate) fn faded((value, at): (f64, Time), now: Time) -> f64 {
+    value * (-now.since(at).as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
+}
+
 /// Bytes written to each target, fading.
 #[derive(Clone, Debug, Default)]
 pub struct Recent {
@@ -36,8 +42,7 @@ impl Recent {
     /// Bytes written to a target, faded by their age; 0 for one that does not exist.
     #[must_use]
     pub fn bytes(&self, target: TargetId, now: Time) -> f64 {
-        let Some((bytes, at)) = self.bytes.get(target.index()) else { return 0.0 };
-        bytes * (-now.since(*at).as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
+        self.bytes.get(target.index()).map_or(0.0, |entry| faded(*entry, now))
     }
 }
 

@@ -12,7 +12,7 @@ use tarazu_table::JobKey;
 use crate::health::{Judgement, RAMP_IN, RAMP_IN_NEW, Ramp, ramp_out};
 use crate::ledger::Ledger;
 use crate::persistence::Persistence;
-use crate::recent::{HALF_LIFE, Recent};
+use crate::recent::{Recent, faded};
 use crate::sample::{INTERVAL_MIN_S, JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
 use crate::topology::Topology;
 
@@ -62,11 +62,6 @@ pub struct Load {
     pub write_bps: f64,
     /// Part of the written bytes a second that no ledger entry explains: work of others.
     pub foreign_write_bps: f64,
-}
-
-/// A value that counts half after each half-life.
-fn faded((value, at): (f64, Time), now: Time) -> f64 {
-    value * (-now.since(at).as_secs_f64() / HALF_LIFE.as_secs_f64()).exp2()
 }
 
 /// Everything known of one target.
@@ -180,7 +175,7 @@ pub struct View {
     /// What was written lately.
     pub recent: Recent,
     /// The largest share of its class's bandwidth that each target was seen to deliver over one interval, and when:
-    /// it counts half after each [`HALF_LIFE`].
+    /// it counts half after each [`HALF_LIFE`](crate::recent::HALF_LIFE).
     proved: Vec<(f64, Time)>,
     /// Files made, by key in the table; of running jobs only.
     made: BTreeMap<JobKey, u64>,

@@ -114,16 +114,21 @@ fn without_detection_nobody_is_judged_and_canaries_alone_change_little() {
     assert!((with / without - 1.0).abs() < 0.02, "{without} s without canaries, {with} s with them");
 }
 
-#[test]
-#[ignore = "takes minutes; prints the tables of docs/health.md"]
-fn measure_detection() {
-    let system = System::bundled().expect("the bundled system");
-    let workloads = [
+/// What the tables of docs/health.md are measured on.
+fn measured_workloads() -> [(&'static str, Workload); 4] {
+    [
         ("ior", generated("ior:nodes=32,ranks_per_node=8,block=2GiB,transfer=16MiB,iterations=4,gap=20")),
         ("checkpoint", generated("checkpoint:nodes=16,bytes=1G,period=120,count=5")),
         ("hacc", generated("hacc:nodes=32,particles=64M")),
         ("log x 256", bundled(256)),
-    ];
+    ]
+}
+
+#[test]
+#[ignore = "takes minutes; prints the tables of docs/health.md"]
+fn measure_detection() {
+    let system = System::bundled().expect("the bundled system");
+    let workloads = measured_workloads();
     println!(
         "| workload | background | canary | speed | found | median, most [s] | false excl. | false slow | job I/O |"
     );
@@ -213,12 +218,7 @@ fn measure_false_exclusions() {
 #[ignore = "takes minutes; prints the tables of docs/health.md"]
 fn measure_what_it_brings() {
     let system = System::bundled().expect("the bundled system");
-    let workloads = [
-        ("ior", generated("ior:nodes=32,ranks_per_node=8,block=2GiB,transfer=16MiB,iterations=4,gap=20")),
-        ("checkpoint", generated("checkpoint:nodes=16,bytes=1G,period=120,count=5")),
-        ("hacc", generated("hacc:nodes=32,particles=64M")),
-        ("log x 256", bundled(256)),
-    ];
+    let workloads = measured_workloads();
     println!(
         "| workload | background | lustre-rr | off | samples | samples and canaries | told at the start |"
     );

@@ -132,7 +132,7 @@ fn bytes_that_no_target_can_have_served_are_refused_and_leave_no_trace() {
         DELIVERED_MAX,
         "a cache proves no more than the disks"
     );
-    assert_eq!(view.proved_share(TargetId(0), Time(1) + HALF_LIFE * 2), DELIVERED_MAX / 4.0);
+    assert_eq!(view.proved_share(TargetId(0), Time(1) + crate::recent::HALF_LIFE * 2), DELIVERED_MAX / 4.0);
 }
 
 #[test]
