@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
 use tarazu_table::JobKey;
 
+use crate::control::Drain;
 use crate::health::{Judgement, RAMP_IN, RAMP_IN_NEW, Ramp, ramp_out};
 use crate::ledger::Ledger;
 use crate::persistence::Persistence;
 use crate::recent::{Recent, faded};
 use crate::sample::{INTERVAL_MIN_S, JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
-use crate::topology::Topology;
+use crate::topology::{TargetSpec, Topology};
 
 /// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
 pub const JOBS_MAX: usize = 16_384;
@@ -79,8 +80,37 @@ pub struct TargetView {
     pub ramp: Option<Ramp>,
     /// The newest load, `None` before the first sample.
     pub load: Option<Load>,
-    /// Whether an operator has drained it.
-    pub drained: bool,
+    /// An operator's word that it gets no new files.
+    pub drained: Option<Drain>,
+}
+
+impl TargetView {
+    /// Before its first sample.
+    fn unseen(spec: &TargetSpec) -> Self {
+        Self {
+            flags: TargetFlags::default(),
+            free: spec.capacity,
+            health: Health::WELL,
+            judged: None,
+            ramp: None,
+            load: None,
+            drained: None,
+        }
+    }
+}
+
+/// Why a topology cannot follow the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrowError {
+    /// A target is missing, or another has its number.
+    #[error("{0} is missing from the new topology, or its number is another target's")]
+    Target(TargetId),
+    /// There are fewer servers.
+    #[error("the new topology has fewer than the {now} servers of now")]
+    Servers {
+        /// Servers of now.
+        now: usize,
+    },
 }
 
 /// Why a target gets no new files.
@@ -190,16 +220,7 @@ impl View {
     /// A view before the first sample.
     #[must_use]
     pub fn new(topology: Topology) -> Self {
-        let unseen = |spec: &crate::topology::TargetSpec| TargetView {
-            flags: TargetFlags::default(),
-            free: spec.capacity,
-            health: Health::WELL,
-            judged: None,
-            ramp: None,
-            load: None,
-            drained: false,
-        };
-        let targets: Vec<_> = topology.targets().iter().map(unseen).collect();
+        let targets: Vec<_> = topology.targets().iter().map(TargetView::unseen).collect();
         let ledger = Ledger::new(targets.len());
         let recent = Recent::new(targets.len());
         let proved = vec![(0.0, Time::ZERO); targets.len()];
@@ -216,6 +237,34 @@ impl View {
             newest,
             persistence,
         }
+    }
+
+    /// Goes on with another topology, in which every target and server has the number that it has now; what
+    /// was seen of them stays.
+    ///
+    /// # Errors
+    /// A target or server of now that is missing or has another number.
+    pub fn grow(&mut self, topology: Topology) -> Result<(), GrowError> {
+        let (now, then) = (self.topology.targets(), topology.targets());
+        let moved = now
+            .iter()
+            .enumerate()
+            .find(|(number, spec)| then.get(*number).is_none_or(|continued| continued.ost != spec.ost));
+        if let Some((number, _)) = moved {
+            return Err(GrowError::Target(TargetId(number as u32)));
+        }
+        if topology.servers().len() < self.topology.servers().len() {
+            return Err(GrowError::Servers { now: self.topology.servers().len() });
+        }
+        let targets = then.len();
+        self.targets.extend(then[self.targets.len()..].iter().map(TargetView::unseen));
+        self.ledger.grow(targets);
+        self.recent.grow(targets);
+        self.persistence.grow(targets);
+        self.proved.resize(targets, (0.0, Time::ZERO));
+        self.newest.resize(topology.servers().len(), None);
+        self.topology = topology;
+        Ok(())
     }
 
     /// Takes a sample in, whole or not at all. Returns whether it says anything that a plan would look
@@ -379,7 +428,7 @@ impl View {
         if flags.refuses_objects() {
             return Some(Exclusion::Unusable);
         }
-        if seen.drained {
+        if seen.drained.is_some() {
             return Some(Exclusion::Drained);
         }
         if is_full(flags, seen.free, spec.capacity) {

@@ -216,7 +216,13 @@ fn every_exclusion_has_its_cause() {
     assert_eq!(view.standing(target), Some(Exclusion::Degraded));
     view.targets[0].free = Bytes(1);
     assert_eq!(view.standing(target), Some(Exclusion::Full));
-    view.targets[0].drained = true;
+    let said = crate::control::Drain {
+        reason: "test".into(),
+        until: None,
+        by: "operator".into(),
+        since: Time::ZERO,
+    };
+    view.targets[0].drained = Some(said);
     assert_eq!(view.standing(target), Some(Exclusion::Drained));
     view.targets[0].flags.no_create = true;
     assert_eq!(view.standing(target), Some(Exclusion::Unusable));
