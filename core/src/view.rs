@@ -80,6 +80,8 @@ pub struct TargetView {
     pub ramp: Option<Ramp>,
     /// The newest load, `None` before the first sample.
     pub load: Option<Load>,
+    /// Its agent reported once and does not any more: nobody knows whether it is still there.
+    pub silent: bool,
     /// An operator's word that it gets no new files.
     pub drained: Option<Drain>,
 }
@@ -94,6 +96,7 @@ impl TargetView {
             judged: None,
             ramp: None,
             load: None,
+            silent: false,
             drained: None,
         }
     }
@@ -126,13 +129,15 @@ pub enum Exclusion {
     Degraded,
     /// Judged sick.
     Sick,
+    /// Nothing was heard of it for three intervals.
+    Silent,
 }
 
 impl Exclusion {
     /// Whether it rests on a judgement of ours, and so is subject to the cap on such exclusions.
     #[must_use]
     pub fn is_automatic(self) -> bool {
-        matches!(self, Self::Sick)
+        matches!(self, Self::Sick | Self::Silent)
     }
 
     /// A short stable name for counters.
@@ -144,6 +149,7 @@ impl Exclusion {
             Self::Full => "full",
             Self::Degraded => "degraded",
             Self::Sick => "sick",
+            Self::Silent => "silent",
         }
     }
 }
@@ -364,6 +370,11 @@ impl View {
             let is_new = free_share(row.free, spec.capacity) > EMPTY_ABOVE;
             target.ramp = Some(Ramp { from: now, takes: if is_new { RAMP_IN_NEW } else { RAMP_IN } });
         }
+        let was_silent = std::mem::take(&mut target.silent);
+        if was_silent {
+            target.ramp = Some(Ramp { from: now, takes: RAMP_IN });
+        }
+        let material = material || was_silent;
         let delivered = load.write_bps / spec.write_bps + load.read_bps / spec.read_bps;
         let proved = &mut self.proved[row.target.index()];
         if delivered >= faded(*proved, now) {
@@ -437,8 +448,10 @@ impl View {
         if flags.degraded {
             return Some(Exclusion::Degraded);
         }
-        let sick = seen.health.read.min(seen.health.write) < SICK_BELOW;
-        sick.then_some(Exclusion::Sick)
+        if seen.health.read.min(seen.health.write) < SICK_BELOW {
+            return Some(Exclusion::Sick);
+        }
+        seen.silent.then_some(Exclusion::Silent)
     }
 
     /// Share of a target's speed that new work may count on while it comes back, is new, or fills up: 0
@@ -455,6 +468,16 @@ impl View {
     #[must_use]
     pub fn load_persistence(&self) -> f64 {
         self.persistence.get()
+    }
+
+    /// Marks targets that were heard of once and not for `max_age`. Returns whether any fell silent.
+    pub fn note_silence(&mut self, now: Time, max_age: std::time::Duration) -> bool {
+        let mut any = false;
+        for target in self.targets.iter_mut().filter(|target| !target.silent) {
+            target.silent = target.load.is_some_and(|load| now.since(load.at) > max_age);
+            any |= target.silent;
+        }
+        any
     }
 
     /// Targets whose newest sample is not older than `max_age`.

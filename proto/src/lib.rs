@@ -8,7 +8,7 @@
 mod convert;
 pub mod limits;
 
-pub use convert::agents::{Registration, Rows, TargetEntry, register, sample, sample_from};
+pub use convert::agents::{Registration, Rows, register, sample, sample_from};
 pub use convert::error::Invalid;
 pub use convert::events::{event_from, event_to, head_matches};
 pub use convert::intent::{drain_from, drain_to, policy_from, policy_to};

@@ -333,6 +333,7 @@ impl Control {
         self.end_drains(now, out);
         let view = Arc::make_mut(&mut self.view);
         self.changed |= view.ledger.expire(now).0 > 0;
+        self.changed |= view.note_silence(now, self.config.interval * FRESH_INTERVALS);
         let steady_only = self.is_steady_only(now);
         self.changed |= self.plan.as_ref().is_some_and(|plan| plan.steady_only != steady_only);
         self.judge(now, out);

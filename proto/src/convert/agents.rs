@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use tarazu_core::registry::{Claim, ClaimedTarget};
 use tarazu_core::sample::{LoadSample, TargetFlags, TargetSample};
 use tarazu_layout::{Bytes, OstIndex, ServerId, TargetId, Time};
 
@@ -15,33 +16,10 @@ use crate::v1;
 pub struct Registration {
     /// The file system's name.
     pub file_system: String,
-    /// The server's name.
-    pub server: String,
-    /// Random number of the agent process.
-    pub instance: u64,
-    /// When it started, nanoseconds since 1970.
-    pub started_unix_ns: u64,
-    /// Bandwidth of the server's link, bytes/s.
-    pub link_bps: f64,
-    /// Its enclosure.
-    pub enclosure: Option<u32>,
-    /// Its targets, no two of one index.
-    pub targets: Vec<TargetEntry>,
+    /// What it says of itself.
+    pub claim: Claim,
     /// Whether it can write canaries.
     pub can_canary: bool,
-}
-
-/// One target of a registration.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct TargetEntry {
-    /// Its index.
-    pub ost: OstIndex,
-    /// Its size.
-    pub capacity: Bytes,
-    /// Prior read bandwidth, bytes/s.
-    pub read_bps: f64,
-    /// Prior write bandwidth, bytes/s.
-    pub write_bps: f64,
 }
 
 /// Checks a registration.
@@ -65,24 +43,26 @@ pub fn register(message: &v1::Register) -> Result<Registration, Invalid> {
     }
     Ok(Registration {
         file_system: file_system_name(&message.file_system)?.to_owned(),
-        server: host_name(&message.server)?.to_owned(),
-        instance: message.instance,
-        started_unix_ns: message.started_unix_ns,
-        link_bps: bandwidth("the link's bandwidth", message.link_bps)?,
-        enclosure: message.enclosure,
-        targets,
+        claim: Claim {
+            server: host_name(&message.server)?.to_owned(),
+            instance: message.instance,
+            started_unix_ns: message.started_unix_ns,
+            link_bps: bandwidth("the link's bandwidth", message.link_bps)?,
+            enclosure: message.enclosure,
+            targets,
+        },
         can_canary: message.can_canary,
     })
 }
 
-pub(super) fn target_entry(facts: &v1::TargetFacts) -> Result<TargetEntry, Invalid> {
+pub(super) fn target_entry(facts: &v1::TargetFacts) -> Result<ClaimedTarget, Invalid> {
     if facts.ost_index > OST_INDEX_MAX {
         return Err(number("an OST index", facts.ost_index, "0 to 65534"));
     }
     if facts.capacity_bytes == 0 {
         return Err(number("a target's size", 0, "above 0 bytes"));
     }
-    Ok(TargetEntry {
+    Ok(ClaimedTarget {
         ost: OstIndex(facts.ost_index),
         capacity: Bytes(facts.capacity_bytes),
         read_bps: bandwidth("a target's read bandwidth", facts.read_bps)?,
