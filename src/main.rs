@@ -4,7 +4,13 @@
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
+#[allow(dead_code, unused_imports, reason = "the controller will use the rest of it")]
+mod config;
 mod html;
+#[allow(dead_code, unused_imports, reason = "the controller will record its events")]
+mod record;
+#[allow(dead_code, unused_imports, reason = "the controller will keep its intent in it")]
+mod store;
 
 use std::process::ExitCode;
 

@@ -4,6 +4,7 @@
 mod analyze;
 mod calibrate;
 mod compose;
+mod config;
 mod flows;
 mod input;
 mod logs;
@@ -36,6 +37,8 @@ enum Tool {
     Trace(Box<trace::TraceArgs>),
     /// Put the stripes of requests onto targets at the least cost
     Place(place::PlaceArgs),
+    /// Settings of the controller: what holds, where it comes from, and whether a file is sound
+    Config(config::ConfigArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
         Tool::Place(args) => place::run(&args),
+        Tool::Config(args) => config::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));
