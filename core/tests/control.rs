@@ -444,3 +444,23 @@ fn an_observing_controller_leaves_every_file() {
     assert!(steers(true));
     assert!(!steers(false));
 }
+
+#[test]
+fn what_could_not_be_made_durable_never_takes_effect() {
+    let mut shell = Shell::new();
+    let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![], policy: None }));
+    shell.step(Event::PersistFailed { write });
+    assert!(matches!(refusal(shell.step(Event::Persisted { write })), Some(Refused::UnknownWrite { .. })));
+    shell.wait();
+    let effects = shell.step(Event::Tick);
+    assert!(
+        matches!(effects[..], [Effect::Persist { record: Durable::Term(5), .. }]),
+        "the term is tried again"
+    );
+    assert!(problem_of(shell.step(Event::Persisted { write: write_of(&effects) })).is_some());
+    let write = write_of(&shell.step(Event::Drain { target: TargetId(0), drain: Some(drain()) }));
+    shell.step(Event::PersistFailed { write });
+    shell.wait();
+    assert!(!shell.step(Event::Tick).iter().any(|effect| matches!(effect, Effect::Persist { .. })));
+    assert_eq!(shell.control.view().targets[0].drained, None);
+}

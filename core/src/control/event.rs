@@ -41,6 +41,11 @@ pub enum Event {
         /// Its number from [`Effect::Persist`].
         write: u64,
     },
+    /// A record could not be made durable: it never takes effect.
+    PersistFailed {
+        /// Its number from [`Effect::Persist`].
+        write: u64,
+    },
     /// A node has seen a table of this term.
     SawTerm(u64),
     /// An agent reported.
@@ -207,4 +212,24 @@ pub enum Effect {
     Judged(Verdict),
     /// Count and show.
     Refused(Refused),
+}
+
+/// What an event log holds of a controller's life: with the same planner the same entries lead to the same tables.
+#[derive(Clone, Debug)]
+pub enum LogEntry {
+    /// An event, but for a solution.
+    Event(Event),
+    /// The solution of this problem came back: whoever replays has solved it himself.
+    Solved(u64),
+}
+
+impl LogEntry {
+    /// An event as it is logged.
+    #[must_use]
+    pub fn of(event: Event) -> Self {
+        match event {
+            Event::Solved { seq, .. } => Self::Solved(seq),
+            event => Self::Event(event),
+        }
+    }
 }

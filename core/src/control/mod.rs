@@ -22,7 +22,7 @@ use crate::publish::encode_plan;
 use crate::rng::Rng;
 use crate::topology::Topology;
 use crate::view::{Health, View};
-pub use event::{Durable, Effect, Event, Problem, Publication, Refused};
+pub use event::{Durable, Effect, Event, LogEntry, Problem, Publication, Refused};
 pub use intent::{Drain, Policy};
 
 /// What the controller is told when it is made.
@@ -81,6 +81,8 @@ pub struct Control {
     policy: Policy,
     /// The newest durable record of the policy.
     policy_write: Option<u64>,
+    /// The newest term could not be made durable.
+    term_failed: bool,
     /// The newest plan could not be made a table.
     unpublished: bool,
     /// Something material changed since the last problem.
@@ -117,6 +119,7 @@ impl Control {
             starting: None,
             policy: Policy::default(),
             policy_write: None,
+            term_failed: false,
             unpublished: false,
             changed: false,
             next_write: 0,
@@ -174,6 +177,7 @@ impl Control {
             Event::Grown { topology, drained } => self.grow(topology, drained),
             Event::SawTerm(term) => self.saw_term(term, out),
             Event::Persisted { write } => self.persisted(write),
+            Event::PersistFailed { write } => self.persist_failed(write),
             Event::Drain { target, drain } => self.drain(target, drain, out),
             Event::SetPolicy(policy) => {
                 self.persist(Durable::Policy(policy), out);
@@ -331,6 +335,9 @@ impl Control {
         self.last_expiry_at = now;
         self.note_starting(now);
         self.end_drains(now, out);
+        if std::mem::take(&mut self.term_failed) {
+            self.persist(Durable::Term(self.term_seen), out);
+        }
         let view = Arc::make_mut(&mut self.view);
         self.changed |= view.ledger.expire(now).0 > 0;
         self.changed |= view.note_silence(now, self.config.interval * FRESH_INTERVALS);
@@ -437,6 +444,14 @@ impl Control {
             }
         }
         self.changed = true;
+        Ok(())
+    }
+
+    /// What failed is forgotten; whoever wanted it was told. Without a durable term nothing can be published, so
+    /// that one is tried again.
+    fn persist_failed(&mut self, write: u64) -> Result<(), Refused> {
+        let record = self.waiting.remove(&write).ok_or(Refused::UnknownWrite { write })?;
+        self.term_failed |= matches!(record, Durable::Term(term) if term == self.term_seen);
         Ok(())
     }
 

@@ -41,6 +41,7 @@ pub fn event_to(event: &Event, topology: &Topology) -> What {
         }),
         Event::Grown { topology, drained } => What::Topology(topology_to(topology, drained)),
         Event::Persisted { write } => What::Persisted(v1::Persisted { write: *write }),
+        Event::PersistFailed { write } => What::PersistFailed(v1::Persisted { write: *write }),
         Event::SawTerm(term) => What::SawTerm(*term),
         Event::Sample(of) => What::Sample(v1::ServerSample {
             server: of.server.0,
@@ -94,6 +95,7 @@ pub fn event_from(what: &What, topology: Option<&Topology>) -> Result<Option<Eve
             Event::Grown { topology: topology_from(grown)?, drained: drains_from(&grown.drains)? }
         }
         What::Persisted(persisted) => Event::Persisted { write: persisted.write },
+        What::PersistFailed(failed) => Event::PersistFailed { write: failed.write },
         What::SawTerm(term) => Event::SawTerm(*term),
         What::Sample(of) => {
             let rows = Rows { server: ServerId(of.server), session: of.session, target: &find };
