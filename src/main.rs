@@ -1,15 +1,13 @@
-//! The one command: offline tools today, services when they are built.
+//! The one command: services and offline tools.
 
 // Printing goes through `cli::output`, which cannot panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod cli;
-#[allow(dead_code, unused_imports, reason = "the controller will use the rest of it")]
 mod config;
+mod controller;
 mod html;
-#[allow(dead_code, unused_imports, reason = "the controller will record its events")]
 mod record;
-#[allow(dead_code, unused_imports, reason = "the controller will keep its intent in it")]
 mod store;
 
 use std::process::ExitCode;

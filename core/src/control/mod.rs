@@ -136,10 +136,23 @@ impl Control {
         self
     }
 
+    /// The same with this wanted of it until an event says otherwise; to be called before the first event.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.take_policy(policy);
+        self
+    }
+
     /// What is wanted of it.
     #[must_use]
     pub fn policy(&self) -> Policy {
         self.policy
+    }
+
+    /// Its durable term; 0 before the first is durable.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.term
     }
 
     /// Whether it still waits for the known agents' first reports.
