@@ -43,6 +43,14 @@ const NAMES_MAX: u64 = 4;
 /// A whole file is one stripe, whatever its size; multiples of 64 KiB are what the table takes.
 const STRIPE_SIZE: u32 = 1 << 30;
 
+/// Where the making of a file failed.
+enum Failed {
+    /// In the target's folder: another target may take it.
+    Target(Errno),
+    /// At the logical path: no other target helps.
+    Link(Errno),
+}
+
 /// One file system of directory targets.
 #[derive(Debug)]
 pub(super) struct Targets {
@@ -79,27 +87,26 @@ impl Targets {
         self.folders.get(at).map(PathBuf::as_path)
     }
 
-    /// Makes the file in a target's folder and links it. `None` where this target cannot have it; then nothing of it
-    /// is left. The error is that of the link.
-    fn make(&self, with: &Context<'_>, open: &Open<'_>, ost: OstIndex) -> Option<Sys<OwnedFd>> {
-        let folder = self.folder(ost)?;
+    /// Makes the file in a target's folder and links it; where that fails nothing of it is left.
+    fn make(&self, with: &Context<'_>, open: &Open<'_>, ost: OstIndex) -> Result<OwnedFd, Failed> {
+        let folder = self.folder(ost).ok_or(Failed::Target(Errno(libc::ENODEV)))?;
         let flags = open.flags | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         for _ in 0..NAMES_MAX {
-            let path = c_path(&folder.join(unique(with, open))).ok()?;
+            let path = c_path(&folder.join(unique(with, open))).map_err(Failed::Target)?;
             let fd = match with.system.open_at(libc::AT_FDCWD, &path, flags, open.mode) {
                 Ok(fd) => fd,
                 Err(Errno(libc::EEXIST)) => continue,
-                Err(_) => return None,
+                Err(errno) => return Err(Failed::Target(errno)),
             };
-            return Some(match with.system.symlink(&path, open.path) {
+            return match with.system.symlink(&path, open.path) {
                 Ok(()) => Ok(fd),
                 Err(errno) => {
                     unlink_own(with.system, &path, fd.as_fd());
-                    Err(errno)
+                    Err(Failed::Link(errno))
                 }
-            });
+            };
         }
-        None
+        Err(Failed::Target(Errno(libc::EEXIST)))
     }
 
     /// Makes the file on the first of these targets that takes it, else by a plain open.
@@ -112,20 +119,17 @@ impl Targets {
         if with.system.status_at(libc::AT_FDCWD, open.path, false).is_ok() {
             return Ok((open.plain(with.system)?, Err(Why::Exists)));
         }
-        let mut why = Why::Refused { errno: 0 };
+        let mut why = Why::OtherKind;
         for ost in osts {
             match self.make(with, open, ost) {
-                Some(Ok(fd)) => return Ok((fd, Ok(ost))),
+                Ok(fd) => return Ok((fd, Ok(ost))),
+                Err(Failed::Target(errno)) => why = Why::Refused { errno: errno.short() },
                 // Somebody else was first, or there is no way to this path: the plain open says which.
-                Some(Err(Errno(libc::EEXIST))) => {
-                    why = Why::Exists;
+                Err(Failed::Link(errno)) => {
+                    let lost = errno.0 == libc::EEXIST;
+                    why = if lost { Why::Exists } else { Why::Refused { errno: errno.short() } };
                     break;
                 }
-                Some(Err(errno)) => {
-                    why = Why::Refused { errno: errno.short() };
-                    break;
-                }
-                None => {}
             }
         }
         Ok((open.plain(with.system)?, Err(why)))
