@@ -5,6 +5,7 @@
 //! all of it: a create never fails or waits because of tarazu, every doubt ends at the plain `open()`, and nothing is
 //! left behind in the process: no thread, no descriptor, no growing memory.
 
+pub mod abi;
 mod backend;
 mod counts;
 mod explain;

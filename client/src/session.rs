@@ -3,8 +3,10 @@
 //! It owns the order of things inside a create: ask the folder, ask the table, make the file, tell the daemon. It must
 //! not let any of them keep a file from being made.
 
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
@@ -139,6 +141,11 @@ impl Session {
     pub fn create(&self, path: &Path, flags: i32, mode: u32) -> io::Result<OwnedFd> {
         let c_path = c_path(path).map_err(to_io)?;
         self.create_at(&Open { path: &c_path, flags, mode }, path).map_err(to_io)
+    }
+
+    /// [`Session::create`] for callers in C.
+    pub(crate) fn create_c(&self, open: &Open<'_>) -> Result<OwnedFd, Errno> {
+        self.create_at(open, Path::new(OsStr::from_bytes(open.path.to_bytes())))
     }
 
     fn create_at(&self, open: &Open<'_>, path: &Path) -> Result<OwnedFd, Errno> {
