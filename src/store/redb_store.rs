@@ -5,9 +5,9 @@
 //! told), so the file is not trusted any more. All that was acknowledged is in memory too, and the next write begins with
 //! a new file made of it, which takes the place of the old one.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
@@ -28,6 +28,9 @@ const CACHE_BYTES: usize = 8 << 20;
 /// Name of the file in the state directory.
 const FILE_NAME: &str = "intent.redb";
 
+/// Name of the file that is locked.
+const LOCK_NAME: &str = "lock";
+
 /// The one table: keys are `format`, `term/FS`, `drain/FS/OST`, `policy/FS` and `inventory/FS`.
 pub(super) const INTENT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("intent");
 
@@ -42,6 +45,8 @@ pub(crate) struct RedbStore {
     known: State,
     /// Why the database cannot be trusted any more.
     failed: Option<String>,
+    /// Held as long as the store lives; redb's own lock is on a file that may be replaced.
+    lock: Option<File>,
 }
 
 impl RedbStore {
@@ -53,10 +58,18 @@ impl RedbStore {
         made.map_err(|error| unusable(error.to_string()))?;
         let path = folder.join(FILE_NAME);
         let place = path.display().to_string();
-        let database = guarded(&place, || builder().create(&path))?;
-        // A file whose name is not durable is lost with everything in it.
-        sync_folder(&path).map_err(|error| unusable(error.to_string()))?;
-        Self::start(database, place, Some(path))
+        let lock = lock(folder, &place)?;
+        // A file that is made in place and then cut off by a crash would look like a damaged one.
+        let is_missing = fs::metadata(&path)
+            .map_or_else(|error| error.kind() == ErrorKind::NotFound, |file| file.len() == 0);
+        let database = if is_missing {
+            make_new(&path, &State::default())?
+        } else {
+            guarded(&place, || builder().open(&path))?
+        };
+        let mut store = Self::start(database, place, Some(path))?;
+        store.lock = Some(lock);
+        Ok(store)
     }
 
     /// A store in a backend: for tests, which let it fail.
@@ -91,7 +104,7 @@ impl RedbStore {
             }
             Err(Unreadable::Io(reason)) => return Err(StoreError::Open { place, reason }),
         };
-        Ok(Self { place, path, database, known, failed: None })
+        Ok(Self { place, path, database, known, failed: None, lock: None })
     }
 
     /// Makes a new file of what was acknowledged, and lets it take the place of the failed one.
@@ -101,14 +114,9 @@ impl RedbStore {
         let Some(path) = &self.path else {
             return Err(failed(format!("it failed before: {reason}")));
         };
-        let new = path.with_extension("redb.new");
-        let made = make_new(&new, path, &self.known);
-        if made.is_err() {
-            // It may be half a file on a full disk; where it cannot be removed, the next try overwrites it.
-            let _ = fs::remove_file(&new);
-        }
+        let made = make_new(path, &self.known);
         let database = made.map_err(|error| failed(format!("{error}, after {reason}")))?;
-        // The old one was locked until here, so that nobody else could open it meanwhile. It may fail while it is closed.
+        // It may fail while it is closed, and nothing depends on it any more.
         let old = std::mem::replace(&mut self.database, database);
         let _ = contained(move || drop(old));
         self.failed = None;
@@ -155,8 +163,35 @@ fn builder() -> Builder {
     builder
 }
 
-/// A new file with a state, durable under the name of the old one.
-fn make_new(new: &Path, path: &Path, state: &State) -> Result<Database, StoreError> {
+/// One controller a folder, whatever happens to the files in it.
+fn lock(folder: &Path, place: &str) -> Result<File, StoreError> {
+    let unusable = |error: std::io::Error| StoreError::Folder {
+        path: folder.to_owned(),
+        reason: format!("cannot lock it: {error}"),
+    };
+    // Opened for writing, because network file systems give exclusive locks on no other.
+    let file =
+        File::options().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK_NAME));
+    let file = file.map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { place: place.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// A new file with a state: made whole and synced under another name, and only then durable under its own.
+fn make_new(path: &Path, state: &State) -> Result<Database, StoreError> {
+    let new = path.with_extension("redb.new");
+    let made = make_beside(&new, path, state);
+    if made.is_err() {
+        // It may be half a file on a full disk; where it cannot be removed, the next try does.
+        let _ = fs::remove_file(&new);
+    }
+    made
+}
+
+fn make_beside(new: &Path, path: &Path, state: &State) -> Result<Database, StoreError> {
     let place = new.display().to_string();
     let failed =
         |error: std::io::Error| StoreError::Write { place: place.clone(), reason: error.to_string() };
@@ -167,6 +202,7 @@ fn make_new(new: &Path, path: &Path, state: &State) -> Result<Database, StoreErr
     let database = guarded(&place, || builder().create(new))?;
     commit(&database, &place, &state.records())?;
     fs::rename(new, path).map_err(failed)?;
+    // A file whose name is not durable is lost with everything in it.
     sync_folder(path).map_err(failed)?;
     Ok(database)
 }

@@ -3,6 +3,7 @@
 //! Owns the queue and the answers. An answer comes when the records are durable or when it is sure that they will not be
 //! relied on, on this thread, so it must be short. It must not decide anything about the records.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Mutex;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::thread::JoinHandle;
@@ -80,16 +81,17 @@ impl Drop for StoreThread {
 }
 
 fn gone(request: Request) {
-    (request.answer)(Err(StoreError::Gone { reason: String::from("it ended early") }));
+    (request.answer)(Err(StoreError::Gone { reason: String::from("it has ended") }));
 }
 
-fn serve(mut store: impl Store, requests: &Receiver<Request>) {
+fn serve(store: impl Store, requests: &Receiver<Request>) {
+    let mut store = Contained(Some(store));
     // One that did not fit into the last batch.
     let mut kept: Option<Request> = None;
     loop {
         let Some(first) = kept.take().or_else(|| requests.recv().ok()) else { return };
+        let mut records = first.records.len();
         let mut batch = vec![first];
-        let mut records = batch[0].records.len();
         while let Ok(next) = requests.try_recv() {
             records = records.saturating_add(next.records.len());
             if records > RECORDS_MAX {
@@ -103,7 +105,7 @@ fn serve(mut store: impl Store, requests: &Receiver<Request>) {
 }
 
 /// One commit for all; where a record is refused, one for each, so that nobody pays for another's mistake.
-fn commit(store: &mut impl Store, mut batch: Vec<Request>) {
+fn commit<S: Store>(store: &mut Contained<S>, batch: Vec<Request>) {
     if batch.len() > 1 {
         let all: Vec<Record> = batch.iter().flat_map(|request| request.records.iter().cloned()).collect();
         let outcome = store.write(&all);
@@ -114,9 +116,22 @@ fn commit(store: &mut impl Store, mut batch: Vec<Request>) {
             return;
         }
     }
-    for request in batch.drain(..) {
+    for request in batch {
         let outcome = store.write(&request.records);
         (request.answer)(outcome);
+    }
+}
+
+/// A store that is not used any more once it panicked: whoever waits is answered nevertheless.
+struct Contained<S>(Option<S>);
+
+impl<S: Store> Contained<S> {
+    fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let gone = || StoreError::Gone { reason: String::from("it panicked") };
+        let mut store = self.0.take().ok_or_else(gone)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| store.write(records))).map_err(|_| gone())?;
+        self.0 = Some(store);
+        outcome
     }
 }
 
@@ -230,22 +245,15 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_gone_is_told_to_whoever_writes() {
+    fn whoever_waits_for_a_store_that_panics_is_answered() {
         let thread = StoreThread::start(Panics).unwrap();
         let (answers, answered) = channel();
-        let first = answers.clone();
-        thread.write(term(1), move |outcome| first.send(outcome).unwrap());
-        // Nobody may be left waiting: either the answer is dropped, or it says that the thread is gone.
-        loop {
+        for number in 1..=3 {
             let answers = answers.clone();
-            thread.write(term(2), move |outcome| answers.send(outcome).unwrap());
-            match answered.try_recv() {
-                Ok(outcome) => {
-                    assert!(matches!(outcome, Err(StoreError::Gone { .. })), "{outcome:?}");
-                    return;
-                }
-                Err(_) => std::thread::yield_now(),
-            }
+            thread.write(term(number), move |outcome| answers.send(outcome).unwrap());
+        }
+        for outcome in answered.iter().take(3) {
+            assert!(matches!(outcome, Err(StoreError::Gone { .. })), "{outcome:?}");
         }
     }
 }
