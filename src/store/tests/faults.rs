@@ -47,7 +47,7 @@ fn check_left(image: Vec<u8>, acknowledged: usize, states: &[State], what: &str)
     let state = store.load().unwrap();
     // The write that failed may be there, but then all of it.
     let allowed = &states[acknowledged..states.len().min(acknowledged + 2)];
-    let found = allowed.iter().any(|allowed| *allowed == state);
+    let found = allowed.contains(&state);
     assert!(found, "{what}: after {acknowledged} acknowledged writes there is {state:?}");
     let term = state.file_systems.get("scratch").map_or(0, |fs| fs.term);
     store.write(&[Record::Term { fs: "scratch".into(), term: term + 1 }]).unwrap();

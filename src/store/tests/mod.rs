@@ -32,7 +32,7 @@ fn inventory(servers: u32) -> Vec<ServerEntry> {
     let server = |number: u32| ServerEntry {
         server: format!("oss{number:03}"),
         link_bps: 12.5e9,
-        enclosure: (number % 2 == 0).then_some(number / 2),
+        enclosure: number.is_multiple_of(2).then_some(number / 2),
         targets: (number * 8..number * 8 + 8).map(target).collect(),
     };
     (0..servers).map(server).collect()
