@@ -12,8 +12,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
-    TableDefinition, TableError,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError,
 };
 
 use super::codec::{decode, encode};
@@ -52,10 +52,8 @@ pub(crate) struct RedbStore {
 impl RedbStore {
     /// Opens or makes the store of a state directory, which is made too where it is missing.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let unusable = |reason: String| StoreError::Folder { path: folder.to_owned(), reason };
-        // What operators wrote is nobody else's business.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| unusable(error.to_string()))?;
+        make_folder(folder)
+            .map_err(|error| StoreError::Folder { path: folder.to_owned(), reason: error.to_string() })?;
         let path = folder.join(FILE_NAME);
         let place = path.display().to_string();
         let lock = lock(folder, &place)?;
@@ -74,14 +72,14 @@ impl RedbStore {
 
     /// A store in a backend: for tests, which let it fail.
     #[cfg(test)]
-    pub(crate) fn with_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
+    pub(crate) fn with_backend(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         Self::with_backend_at(backend, None)
     }
 
     /// As [`Self::with_backend`]; a new file is made at the path when the backend failed.
     #[cfg(test)]
     pub(super) fn with_backend_at(
-        backend: impl StorageBackend,
+        backend: impl redb::StorageBackend,
         path: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
         let place = String::from("the backend");
@@ -163,6 +161,14 @@ fn builder() -> Builder {
     builder
 }
 
+/// Makes a folder and those above it, so that their names are durable too.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|above| !above.exists()).collect();
+    // What operators wrote is nobody else's business.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    missing.into_iter().filter(|made| !made.as_os_str().is_empty()).try_for_each(sync_folder_of)
+}
+
 /// One controller a folder, whatever happens to the files in it.
 fn lock(folder: &Path, place: &str) -> Result<File, StoreError> {
     let unusable = |error: std::io::Error| StoreError::Folder {
@@ -203,11 +209,12 @@ fn make_beside(new: &Path, path: &Path, state: &State) -> Result<Database, Store
     commit(&database, &place, &state.records())?;
     fs::rename(new, path).map_err(failed)?;
     // A file whose name is not durable is lost with everything in it.
-    sync_folder(path).map_err(failed)?;
+    sync_folder_of(path).map_err(failed)?;
     Ok(database)
 }
 
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+/// Makes the name of a file or folder durable.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }
