@@ -87,7 +87,7 @@ proptest! {
         let path = log_path(folder.path(), "../a fs", 12);
         prop_assert_eq!(path.parent(), Some(folder.path()));
         let mut recorder = Recorder::start(&path, 7, head(), LOG_BYTES_MAX).unwrap();
-        events.iter().for_each(|event| recorder.push(event.clone()));
+        events.iter().for_each(|event| recorder.push(event));
         drop(recorder);
         prop_assert_eq!(std::fs::read(&path).unwrap(), log_of(&events));
         let mut reader = LogReader::open(&path).unwrap();

@@ -162,8 +162,8 @@ pub(crate) enum StoreError {
     /// A record is too large or is not a value.
     #[error("{what} in a record of {fs:?}: {given}, allowed is {allowed}")]
     Limit { fs: String, what: &'static str, given: String, allowed: String },
-    /// Too many writes wait.
-    #[error("{waiting} writes wait for the disk already: try again later")]
+    /// Too many records wait.
+    #[error("{waiting} records wait for the disk already: try again later")]
     Busy { waiting: usize },
     /// The thread that owns the store could not be started or has ended.
     #[error("the store's thread is gone ({reason}): restart the controller")]

@@ -4,8 +4,9 @@
 //! relied on, on this thread, so it must be short. It must not decide anything about the records.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{RECORDS_MAX, Record, Store, StoreError};
@@ -13,6 +14,9 @@ use super::{RECORDS_MAX, Record, Store, StoreError};
 /// Writes that wait. Intent comes by hand and terms once a start; more than this is a mistake or an attack, and its
 /// senders are told at once.
 const QUEUE_MAX: usize = 1024;
+
+/// Records that wait, in all writes: two large ones behind the one that is being written.
+const QUEUE_RECORDS_MAX: usize = 3 * RECORDS_MAX;
 
 /// What is called with the outcome.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -28,6 +32,8 @@ pub(crate) struct StoreThread {
     /// `None` only while it is dropped. The mutex makes the handle shareable between tasks.
     queue: Option<Mutex<SyncSender<Request>>>,
     thread: Option<JoinHandle<()>>,
+    /// Records that wait or are being written.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl StoreThread {
@@ -38,11 +44,13 @@ impl StoreThread {
 
     fn with_queue(store: impl Store + 'static, queue_max: usize) -> Result<Self, StoreError> {
         let (queue, requests) = sync_channel(queue_max);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&waiting);
         let thread = std::thread::Builder::new()
             .name(String::from("store"))
-            .spawn(move || serve(store, &requests))
+            .spawn(move || serve(store, &requests, &theirs))
             .map_err(|error| StoreError::Gone { reason: error.to_string() })?;
-        Ok(Self { queue: Some(Mutex::new(queue)), thread: Some(thread) })
+        Ok(Self { queue: Some(Mutex::new(queue)), thread: Some(thread), waiting })
     }
 
     /// Queues a write and returns at once. The answer comes on the store's thread, or here where nothing could be queued.
@@ -51,7 +59,13 @@ impl StoreThread {
         records: Vec<Record>,
         answer: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
+        let count = records.len();
         let request = Request { records, answer: Box::new(answer) };
+        let waiting = self.waiting.fetch_add(count, Ordering::Relaxed);
+        if waiting.saturating_add(count) > QUEUE_RECORDS_MAX {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            return (request.answer)(Err(StoreError::Busy { waiting }));
+        }
         let Some(queue) = &self.queue else { return gone(request) };
         // Poisoned means only that another sender panicked; the sender itself is sound.
         let queue = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -59,7 +73,8 @@ impl StoreThread {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
                 drop(queue);
-                (request.answer)(Err(StoreError::Busy { waiting: QUEUE_MAX }));
+                self.waiting.fetch_sub(count, Ordering::Relaxed);
+                (request.answer)(Err(StoreError::Busy { waiting }));
             }
             Err(TrySendError::Disconnected(request)) => {
                 drop(queue);
@@ -84,7 +99,7 @@ fn gone(request: Request) {
     (request.answer)(Err(StoreError::Gone { reason: String::from("it has ended") }));
 }
 
-fn serve(store: impl Store, requests: &Receiver<Request>) {
+fn serve(store: impl Store, requests: &Receiver<Request>, waiting: &AtomicUsize) {
     let mut store = Contained(Some(store));
     // One that did not fit into the last batch.
     let mut kept: Option<Request> = None;
@@ -100,7 +115,9 @@ fn serve(store: impl Store, requests: &Receiver<Request>) {
             }
             batch.push(next);
         }
+        let written: usize = batch.iter().map(|request| request.records.len()).sum();
         commit(&mut store, batch);
+        waiting.fetch_sub(written, Ordering::Relaxed);
     }
 }
 
@@ -225,7 +242,12 @@ mod tests {
         send(1);
         written.recv().unwrap();
         [2, 3, 4].into_iter().for_each(send);
-        assert_eq!(answered.recv(), Ok((4, Err(StoreError::Busy { waiting: QUEUE_MAX }))));
+        assert_eq!(answered.recv(), Ok((4, Err(StoreError::Busy { waiting: 3 }))));
+        // However few writes there are, they may not bring too many records.
+        let large = vec![term(9).remove(0); QUEUE_RECORDS_MAX];
+        let busy = answers.clone();
+        thread.write(large, move |outcome| busy.send((5, outcome)).unwrap());
+        assert_eq!(answered.recv(), Ok((5, Err(StoreError::Busy { waiting: 3 }))));
         [true; 3].into_iter().for_each(|may| leave.send(may).unwrap());
         drop(thread);
         assert_eq!(answered.try_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2, 3]);
