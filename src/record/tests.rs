@@ -1,5 +1,10 @@
 //! What is written is what is read, and any other bytes are refused or end early.
 
+#[path = "../../fuzz/bodies/event_log.rs"]
+mod event_log;
+#[path = "../../fuzz/bodies/folder.rs"]
+mod folder;
+
 use std::io::{self, Read};
 
 use proptest::collection::vec;
@@ -82,7 +87,7 @@ proptest! {
         let path = log_path(folder.path(), "../a fs", 12);
         prop_assert_eq!(path.parent(), Some(folder.path()));
         let mut recorder = Recorder::start(&path, 7, head(), LOG_BYTES_MAX).unwrap();
-        events.iter().for_each(|event| recorder.push(event.clone()));
+        events.iter().for_each(|event| recorder.push(event));
         drop(recorder);
         prop_assert_eq!(std::fs::read(&path).unwrap(), log_of(&events));
         let mut reader = LogReader::open(&path).unwrap();
@@ -178,4 +183,11 @@ fn a_failing_disk_is_no_truncated_log() {
     let error = reader.read().unwrap_err().to_string();
     assert!(error.contains("bad sector") && error.contains(&format!("byte {}", sound.len())), "{error}");
     assert_eq!(reader.truncated_at(), None);
+}
+
+#[test]
+fn what_the_fuzzer_keeps_is_refused_or_read() {
+    let inputs = folder::inputs("event_log");
+    let read = inputs.iter().filter(|input| event_log::check(input)).count();
+    assert!(read > 10 && read < inputs.len(), "{read} of {} were read", inputs.len());
 }

@@ -7,6 +7,7 @@ use std::fs::OpenOptions;
 use std::io::{BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TryRecvError, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -18,6 +19,9 @@ use super::{MESSAGE_BYTES_MAX, VERSION};
 
 /// Messages that wait for the disk. A large system has a few hundred a second; this is some ten seconds of them.
 const QUEUE_MAX: usize = 4096;
+
+/// Bytes that wait for the disk: an eighth of what a controller may use.
+const QUEUE_BYTES_MAX: usize = 64 << 20;
 
 /// Why recording cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -45,7 +49,7 @@ pub(crate) enum Recording {
 /// The handle of a log. Dropping it waits until what is queued is written.
 #[derive(Debug)]
 pub(crate) struct Recorder {
-    queue: Option<SyncSender<Recorded>>,
+    queue: Option<SyncSender<Vec<u8>>>,
     thread: Option<JoinHandle<()>>,
     shared: Arc<Shared>,
 }
@@ -54,6 +58,8 @@ pub(crate) struct Recorder {
 struct Shared {
     path: PathBuf,
     state: Mutex<Recording>,
+    /// Bytes that wait.
+    queued: AtomicUsize,
 }
 
 impl Shared {
@@ -100,7 +106,7 @@ impl Recorder {
         let written = output.write_all(&first).and_then(|()| output.flush());
         written.map_err(|source| RecordError::Write { path: path.to_owned(), source })?;
         let state = Mutex::new(Recording::Going { bytes: first.len() as u64 });
-        let shared = Arc::new(Shared { path: path.to_owned(), state });
+        let shared = Arc::new(Shared { path: path.to_owned(), state, queued: AtomicUsize::new(0) });
         let (queue, messages) = sync_channel(QUEUE_MAX);
         let theirs = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -111,9 +117,20 @@ impl Recorder {
     }
 
     /// Records one message if the log still goes on. Never waits.
-    pub(crate) fn push(&mut self, message: Recorded) {
+    pub(crate) fn push(&mut self, message: &Recorded) {
         let Some(queue) = &self.queue else { return };
-        match queue.try_send(message) {
+        let length = message.encoded_len();
+        if length > MESSAGE_BYTES_MAX {
+            self.shared.end(&format!("a message of {length} bytes"));
+            self.queue = None;
+            return;
+        }
+        // Encoded here, so that what waits is as small as it can be and its size is known.
+        let bytes = message.encode_length_delimited_to_vec();
+        let waiting = self.shared.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        let sent =
+            if waiting > QUEUE_BYTES_MAX { Err(TrySendError::Full(bytes)) } else { queue.try_send(bytes) };
+        match sent {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => {
                 self.shared.end("the disk is too slow for them");
@@ -141,11 +158,11 @@ impl Drop for Recorder {
 }
 
 /// Writes until nobody sends any more or the log has ended.
-fn write_all(mut output: impl Write, messages: &Receiver<Recorded>, shared: &Shared, bytes_max: u64) {
+fn write_all(mut output: impl Write, messages: &Receiver<Vec<u8>>, shared: &Shared, bytes_max: u64) {
     let Recording::Going { bytes: mut written } = shared.state() else { return };
     loop {
         let next = match messages.try_recv() {
-            Ok(message) => Ok(message),
+            Ok(bytes) => Ok(bytes),
             Err(TryRecvError::Disconnected) => Err(()),
             Err(TryRecvError::Empty) => {
                 // Nothing waits: what was written can be read by others now.
@@ -155,13 +172,8 @@ fn write_all(mut output: impl Write, messages: &Receiver<Recorded>, shared: &Sha
                 messages.recv().map_err(drop)
             }
         };
-        let Ok(message) = next else { break };
-        let length = message.encoded_len();
-        if length > MESSAGE_BYTES_MAX {
-            shared.end(&format!("a message of {length} bytes"));
-            break;
-        }
-        let bytes = message.encode_length_delimited_to_vec();
+        let Ok(bytes) = next else { break };
+        shared.queued.fetch_sub(bytes.len(), Ordering::Relaxed);
         if written + bytes.len() as u64 > bytes_max {
             shared.end(&format!("the log has its {bytes_max} bytes"));
             break;
@@ -181,6 +193,8 @@ fn write_all(mut output: impl Write, messages: &Receiver<Recorded>, shared: &Sha
 mod tests {
     use std::sync::mpsc::channel;
 
+    use tarazu_proto::v1;
+
     use super::super::LogReader;
     use super::*;
 
@@ -190,7 +204,7 @@ mod tests {
 
     fn wait_for_end(recorder: &mut Recorder) -> String {
         loop {
-            recorder.push(tick(9));
+            recorder.push(&tick(9));
             if let Recording::Ended { reason, .. } = recorder.state() {
                 return reason;
             }
@@ -243,6 +257,31 @@ mod tests {
     }
 
     #[test]
+    fn many_large_messages_do_not_pile_up() {
+        let (leave, wait) = channel();
+        let bad = Bad { wait: Some(wait), writes: 0 };
+        let mut recorder = Recorder::with_output(bad, Path::new("x"), 0, Head::default(), 1 << 40).unwrap();
+        let drain = v1::DrainInfo { reason: "r".repeat(3 << 20), ..Default::default() };
+        let event = v1::DrainEvent { ost_index: 1, drain: Some(drain) };
+        let large = Recorded { now_ns: 1, what: Some(What::Drain(event)) };
+        let pushed = (0..QUEUE_MAX).take_while(|_| {
+            recorder.push(&large);
+            matches!(recorder.state(), Recording::Going { .. })
+        });
+        let pushed = pushed.count();
+        assert!((20..30).contains(&pushed), "{pushed} messages of 3 MiB waited");
+        drop(leave);
+
+        let mut recorder =
+            Recorder::with_output(std::io::sink(), Path::new("x"), 0, Head::default(), 1 << 40).unwrap();
+        let drain = v1::DrainInfo { reason: "r".repeat(MESSAGE_BYTES_MAX), ..Default::default() };
+        let event = v1::DrainEvent { ost_index: 1, drain: Some(drain) };
+        recorder.push(&Recorded { now_ns: 1, what: Some(What::Drain(event)) });
+        let Recording::Ended { reason, .. } = recorder.state() else { panic!("it goes on") };
+        assert!(reason.contains("a message of 41943"), "{reason}");
+    }
+
+    #[test]
     fn a_full_disk_ends_the_log_and_a_slow_one_holds_nobody_up() {
         let bad = Bad { wait: None, writes: 0 };
         let mut recorder = Recorder::with_output(bad, Path::new("x"), 0, Head::default(), 1 << 20).unwrap();
@@ -252,7 +291,7 @@ mod tests {
         let bad = Bad { wait: Some(wait), writes: 0 };
         let mut recorder = Recorder::with_output(bad, Path::new("x"), 0, Head::default(), 1 << 20).unwrap();
         assert!(wait_for_end(&mut recorder).contains("too slow"));
-        recorder.push(tick(10));
+        recorder.push(&tick(10));
         drop(leave);
     }
 }

@@ -47,7 +47,7 @@ pub(crate) enum Record {
     Drain { fs: String, ost: u32, drain: Option<DrainIntent> },
     /// What an operator wants of the whole file system.
     Policy { fs: String, policy: PolicyIntent },
-    /// All servers and targets that were ever seen.
+    /// All servers and targets that were ever seen; servers of the one before keep their places.
     Inventory { fs: String, inventory: Vec<ServerEntry> },
 }
 
@@ -156,11 +156,14 @@ pub(crate) enum StoreError {
     /// A term that is lower than the durable one.
     #[error("the term of {fs:?} cannot go back from {stored} to {asked}")]
     TermBack { fs: String, stored: u64, asked: u64 },
+    /// An inventory in which a server is gone or has another place.
+    #[error("the inventory of {fs:?} must keep {server:?} at place {place}: ids are places")]
+    Reordered { fs: String, server: String, place: usize },
     /// A record is too large or is not a value.
     #[error("{what} in a record of {fs:?}: {given}, allowed is {allowed}")]
     Limit { fs: String, what: &'static str, given: String, allowed: String },
-    /// Too many writes wait.
-    #[error("{waiting} writes wait for the disk already: try again later")]
+    /// Too many records wait.
+    #[error("{waiting} records wait for the disk already: try again later")]
     Busy { waiting: usize },
     /// The thread that owns the store could not be started or has ended.
     #[error("the store's thread is gone ({reason}): restart the controller")]
@@ -170,6 +173,6 @@ pub(crate) enum StoreError {
 impl StoreError {
     /// Whether the records are to blame, and not the disk: others in the same batch can still be written.
     pub(crate) const fn is_refusal(&self) -> bool {
-        matches!(self, Self::TermBack { .. } | Self::Limit { .. })
+        matches!(self, Self::TermBack { .. } | Self::Reordered { .. } | Self::Limit { .. })
     }
 }

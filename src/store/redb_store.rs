@@ -5,15 +5,15 @@
 //! told), so the file is not trusted any more. All that was acknowledged is in memory too, and the next write begins with
 //! a new file made of it, which takes the place of the old one.
 
-use std::fs::{self, DirBuilder, File};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io::ErrorKind;
-use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
 use redb::{
-    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageBackend, StorageError,
-    TableDefinition, TableError,
+    Builder, Database, DatabaseError, ReadableDatabase, ReadableTable, StorageError, TableDefinition,
+    TableError,
 };
 
 use super::codec::{decode, encode};
@@ -27,6 +27,9 @@ const CACHE_BYTES: usize = 8 << 20;
 
 /// Name of the file in the state directory.
 const FILE_NAME: &str = "intent.redb";
+
+/// Name of the file that is locked.
+const LOCK_NAME: &str = "lock";
 
 /// The one table: keys are `format`, `term/FS`, `drain/FS/OST`, `policy/FS` and `inventory/FS`.
 pub(super) const INTENT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("intent");
@@ -42,33 +45,41 @@ pub(crate) struct RedbStore {
     known: State,
     /// Why the database cannot be trusted any more.
     failed: Option<String>,
+    /// Held as long as the store lives; redb's own lock is on a file that may be replaced.
+    lock: Option<File>,
 }
 
 impl RedbStore {
     /// Opens or makes the store of a state directory, which is made too where it is missing.
     pub(crate) fn open(folder: &Path) -> Result<Self, StoreError> {
-        let unusable = |reason: String| StoreError::Folder { path: folder.to_owned(), reason };
-        // What operators wrote is nobody else's business.
-        let made = DirBuilder::new().recursive(true).mode(0o700).create(folder);
-        made.map_err(|error| unusable(error.to_string()))?;
+        make_folder(folder)
+            .map_err(|error| StoreError::Folder { path: folder.to_owned(), reason: error.to_string() })?;
         let path = folder.join(FILE_NAME);
         let place = path.display().to_string();
-        let database = guarded(&place, || builder().create(&path))?;
-        // A file whose name is not durable is lost with everything in it.
-        sync_folder(&path).map_err(|error| unusable(error.to_string()))?;
-        Self::start(database, place, Some(path))
+        let lock = lock(folder, &place)?;
+        // A file that is made in place and then cut off by a crash would look like a damaged one.
+        let is_missing = fs::metadata(&path)
+            .map_or_else(|error| error.kind() == ErrorKind::NotFound, |file| file.len() == 0);
+        let database = if is_missing {
+            make_new(&path, &State::default())?
+        } else {
+            guarded(&place, || builder().open(&path))?
+        };
+        let mut store = Self::start(database, place, Some(path))?;
+        store.lock = Some(lock);
+        Ok(store)
     }
 
     /// A store in a backend: for tests, which let it fail.
     #[cfg(test)]
-    pub(crate) fn with_backend(backend: impl StorageBackend) -> Result<Self, StoreError> {
+    pub(crate) fn with_backend(backend: impl redb::StorageBackend) -> Result<Self, StoreError> {
         Self::with_backend_at(backend, None)
     }
 
     /// As [`Self::with_backend`]; a new file is made at the path when the backend failed.
     #[cfg(test)]
     pub(super) fn with_backend_at(
-        backend: impl StorageBackend,
+        backend: impl redb::StorageBackend,
         path: Option<PathBuf>,
     ) -> Result<Self, StoreError> {
         let place = String::from("the backend");
@@ -91,7 +102,7 @@ impl RedbStore {
             }
             Err(Unreadable::Io(reason)) => return Err(StoreError::Open { place, reason }),
         };
-        Ok(Self { place, path, database, known, failed: None })
+        Ok(Self { place, path, database, known, failed: None, lock: None })
     }
 
     /// Makes a new file of what was acknowledged, and lets it take the place of the failed one.
@@ -101,14 +112,9 @@ impl RedbStore {
         let Some(path) = &self.path else {
             return Err(failed(format!("it failed before: {reason}")));
         };
-        let new = path.with_extension("redb.new");
-        let made = make_new(&new, path, &self.known);
-        if made.is_err() {
-            // It may be half a file on a full disk; where it cannot be removed, the next try overwrites it.
-            let _ = fs::remove_file(&new);
-        }
+        let made = make_new(path, &self.known);
         let database = made.map_err(|error| failed(format!("{error}, after {reason}")))?;
-        // The old one was locked until here, so that nobody else could open it meanwhile. It may fail while it is closed.
+        // It may fail while it is closed, and nothing depends on it any more.
         let old = std::mem::replace(&mut self.database, database);
         let _ = contained(move || drop(old));
         self.failed = None;
@@ -155,8 +161,43 @@ fn builder() -> Builder {
     builder
 }
 
-/// A new file with a state, durable under the name of the old one.
-fn make_new(new: &Path, path: &Path, state: &State) -> Result<Database, StoreError> {
+/// Makes a folder and those above it, so that their names are durable too.
+fn make_folder(folder: &Path) -> std::io::Result<()> {
+    let missing: Vec<&Path> = folder.ancestors().take_while(|above| !above.exists()).collect();
+    // What operators wrote is nobody else's business.
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    missing.into_iter().filter(|made| !made.as_os_str().is_empty()).try_for_each(sync_folder_of)
+}
+
+/// One controller a folder, whatever happens to the files in it.
+fn lock(folder: &Path, place: &str) -> Result<File, StoreError> {
+    let unusable = |error: std::io::Error| StoreError::Folder {
+        path: folder.to_owned(),
+        reason: format!("cannot lock it: {error}"),
+    };
+    // Opened for writing, because network file systems give exclusive locks on no other.
+    let file =
+        File::options().write(true).create(true).truncate(false).mode(0o600).open(folder.join(LOCK_NAME));
+    let file = file.map_err(unusable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(StoreError::InUse { place: place.to_owned() }),
+        Err(TryLockError::Error(error)) => Err(unusable(error)),
+    }
+}
+
+/// A new file with a state: made whole and synced under another name, and only then durable under its own.
+fn make_new(path: &Path, state: &State) -> Result<Database, StoreError> {
+    let new = path.with_extension("redb.new");
+    let made = make_beside(&new, path, state);
+    if made.is_err() {
+        // It may be half a file on a full disk; where it cannot be removed, the next try does.
+        let _ = fs::remove_file(&new);
+    }
+    made
+}
+
+fn make_beside(new: &Path, path: &Path, state: &State) -> Result<Database, StoreError> {
     let place = new.display().to_string();
     let failed =
         |error: std::io::Error| StoreError::Write { place: place.clone(), reason: error.to_string() };
@@ -167,11 +208,13 @@ fn make_new(new: &Path, path: &Path, state: &State) -> Result<Database, StoreErr
     let database = guarded(&place, || builder().create(new))?;
     commit(&database, &place, &state.records())?;
     fs::rename(new, path).map_err(failed)?;
-    sync_folder(path).map_err(failed)?;
+    // A file whose name is not durable is lost with everything in it.
+    sync_folder_of(path).map_err(failed)?;
     Ok(database)
 }
 
-fn sync_folder(path: &Path) -> std::io::Result<()> {
+/// Makes the name of a file or folder durable.
+fn sync_folder_of(path: &Path) -> std::io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
     File::open(folder.unwrap_or(Path::new(".")))?.sync_all()
 }

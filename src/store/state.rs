@@ -27,8 +27,9 @@ impl State {
             let fs = records.first().map_or("", Record::fs);
             return Err(limit(fs, "records of one write", records.len(), RECORDS_MAX));
         }
-        // The terms as they would be, and names that come to be known.
+        // Terms and inventories as they would be, and names that come to be known.
         let mut terms: BTreeMap<&str, u64> = BTreeMap::new();
+        let mut inventories: BTreeMap<&str, &[ServerEntry]> = BTreeMap::new();
         let mut names: BTreeSet<&str> = self.file_systems.keys().map(String::as_str).collect();
         for record in records {
             check_record(record)?;
@@ -37,13 +38,18 @@ impl State {
             if names.len() > FILE_SYSTEMS_MAX {
                 return Err(limit(fs, "file systems", names.len(), FILE_SYSTEMS_MAX));
             }
-            if let Record::Term { term, .. } = record {
-                let known = terms.get(fs).copied().or(self.file_systems.get(fs).map(|known| known.term));
-                let stored = known.unwrap_or(0);
-                if *term < stored {
-                    return Err(StoreError::TermBack { fs: fs.to_owned(), stored, asked: *term });
+            let known = self.file_systems.get(fs);
+            match record {
+                Record::Term { term, .. } => {
+                    let before = terms.insert(fs, *term).or(known.map(|known| known.term));
+                    check_term(fs, before.unwrap_or(0), *term)?;
                 }
-                terms.insert(fs, *term);
+                Record::Inventory { inventory, .. } => {
+                    let before = inventories.insert(fs, inventory);
+                    let before = before.or(known.map(|known| known.inventory.as_slice()));
+                    check_places(fs, before.unwrap_or_default(), inventory)?;
+                }
+                Record::Drain { .. } | Record::Policy { .. } => {}
             }
         }
         Ok(())
@@ -104,6 +110,23 @@ pub(crate) struct FsState {
     pub(crate) policy: Option<PolicyIntent>,
     /// Servers in the order in which they were first seen.
     pub(crate) inventory: Vec<ServerEntry>,
+}
+
+fn check_term(fs: &str, stored: u64, asked: u64) -> Result<(), StoreError> {
+    if asked < stored {
+        return Err(StoreError::TermBack { fs: fs.to_owned(), stored, asked });
+    }
+    Ok(())
+}
+
+fn check_places(fs: &str, before: &[ServerEntry], after: &[ServerEntry]) -> Result<(), StoreError> {
+    for (place, server) in before.iter().enumerate() {
+        if after.get(place).is_none_or(|after| after.server != server.server) {
+            let server = server.server.clone();
+            return Err(StoreError::Reordered { fs: fs.to_owned(), server, place });
+        }
+    }
+    Ok(())
 }
 
 fn check_record(record: &Record) -> Result<(), StoreError> {

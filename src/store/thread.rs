@@ -3,8 +3,10 @@
 //! Owns the queue and the answers. An answer comes when the records are durable or when it is sure that they will not be
 //! relied on, on this thread, so it must be short. It must not decide anything about the records.
 
-use std::sync::Mutex;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use super::{RECORDS_MAX, Record, Store, StoreError};
@@ -12,6 +14,9 @@ use super::{RECORDS_MAX, Record, Store, StoreError};
 /// Writes that wait. Intent comes by hand and terms once a start; more than this is a mistake or an attack, and its
 /// senders are told at once.
 const QUEUE_MAX: usize = 1024;
+
+/// Records that wait, in all writes: two large ones behind the one that is being written.
+const QUEUE_RECORDS_MAX: usize = 3 * RECORDS_MAX;
 
 /// What is called with the outcome.
 type Answer = Box<dyn FnOnce(Result<(), StoreError>) + Send>;
@@ -27,6 +32,8 @@ pub(crate) struct StoreThread {
     /// `None` only while it is dropped. The mutex makes the handle shareable between tasks.
     queue: Option<Mutex<SyncSender<Request>>>,
     thread: Option<JoinHandle<()>>,
+    /// Records that wait or are being written.
+    waiting: Arc<AtomicUsize>,
 }
 
 impl StoreThread {
@@ -37,11 +44,13 @@ impl StoreThread {
 
     fn with_queue(store: impl Store + 'static, queue_max: usize) -> Result<Self, StoreError> {
         let (queue, requests) = sync_channel(queue_max);
+        let waiting = Arc::new(AtomicUsize::new(0));
+        let theirs = Arc::clone(&waiting);
         let thread = std::thread::Builder::new()
             .name(String::from("store"))
-            .spawn(move || serve(store, &requests))
+            .spawn(move || serve(store, &requests, &theirs))
             .map_err(|error| StoreError::Gone { reason: error.to_string() })?;
-        Ok(Self { queue: Some(Mutex::new(queue)), thread: Some(thread) })
+        Ok(Self { queue: Some(Mutex::new(queue)), thread: Some(thread), waiting })
     }
 
     /// Queues a write and returns at once. The answer comes on the store's thread, or here where nothing could be queued.
@@ -50,7 +59,13 @@ impl StoreThread {
         records: Vec<Record>,
         answer: impl FnOnce(Result<(), StoreError>) + Send + 'static,
     ) {
+        let count = records.len();
         let request = Request { records, answer: Box::new(answer) };
+        let waiting = self.waiting.fetch_add(count, Ordering::Relaxed);
+        if waiting.saturating_add(count) > QUEUE_RECORDS_MAX {
+            self.waiting.fetch_sub(count, Ordering::Relaxed);
+            return (request.answer)(Err(StoreError::Busy { waiting }));
+        }
         let Some(queue) = &self.queue else { return gone(request) };
         // Poisoned means only that another sender panicked; the sender itself is sound.
         let queue = queue.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -58,7 +73,8 @@ impl StoreThread {
             Ok(()) => {}
             Err(TrySendError::Full(request)) => {
                 drop(queue);
-                (request.answer)(Err(StoreError::Busy { waiting: QUEUE_MAX }));
+                self.waiting.fetch_sub(count, Ordering::Relaxed);
+                (request.answer)(Err(StoreError::Busy { waiting }));
             }
             Err(TrySendError::Disconnected(request)) => {
                 drop(queue);
@@ -80,16 +96,17 @@ impl Drop for StoreThread {
 }
 
 fn gone(request: Request) {
-    (request.answer)(Err(StoreError::Gone { reason: String::from("it ended early") }));
+    (request.answer)(Err(StoreError::Gone { reason: String::from("it has ended") }));
 }
 
-fn serve(mut store: impl Store, requests: &Receiver<Request>) {
+fn serve(store: impl Store, requests: &Receiver<Request>, waiting: &AtomicUsize) {
+    let mut store = Contained(Some(store));
     // One that did not fit into the last batch.
     let mut kept: Option<Request> = None;
     loop {
         let Some(first) = kept.take().or_else(|| requests.recv().ok()) else { return };
+        let mut records = first.records.len();
         let mut batch = vec![first];
-        let mut records = batch[0].records.len();
         while let Ok(next) = requests.try_recv() {
             records = records.saturating_add(next.records.len());
             if records > RECORDS_MAX {
@@ -98,12 +115,14 @@ fn serve(mut store: impl Store, requests: &Receiver<Request>) {
             }
             batch.push(next);
         }
+        let written: usize = batch.iter().map(|request| request.records.len()).sum();
         commit(&mut store, batch);
+        waiting.fetch_sub(written, Ordering::Relaxed);
     }
 }
 
 /// One commit for all; where a record is refused, one for each, so that nobody pays for another's mistake.
-fn commit(store: &mut impl Store, mut batch: Vec<Request>) {
+fn commit<S: Store>(store: &mut Contained<S>, batch: Vec<Request>) {
     if batch.len() > 1 {
         let all: Vec<Record> = batch.iter().flat_map(|request| request.records.iter().cloned()).collect();
         let outcome = store.write(&all);
@@ -114,9 +133,22 @@ fn commit(store: &mut impl Store, mut batch: Vec<Request>) {
             return;
         }
     }
-    for request in batch.drain(..) {
+    for request in batch {
         let outcome = store.write(&request.records);
         (request.answer)(outcome);
+    }
+}
+
+/// A store that is not used any more once it panicked: whoever waits is answered nevertheless.
+struct Contained<S>(Option<S>);
+
+impl<S: Store> Contained<S> {
+    fn write(&mut self, records: &[Record]) -> Result<(), StoreError> {
+        let gone = || StoreError::Gone { reason: String::from("it panicked") };
+        let mut store = self.0.take().ok_or_else(gone)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| store.write(records))).map_err(|_| gone())?;
+        self.0 = Some(store);
+        outcome
     }
 }
 
@@ -210,7 +242,12 @@ mod tests {
         send(1);
         written.recv().unwrap();
         [2, 3, 4].into_iter().for_each(send);
-        assert_eq!(answered.recv(), Ok((4, Err(StoreError::Busy { waiting: QUEUE_MAX }))));
+        assert_eq!(answered.recv(), Ok((4, Err(StoreError::Busy { waiting: 3 }))));
+        // However few writes there are, they may not bring too many records.
+        let large = vec![term(9).remove(0); QUEUE_RECORDS_MAX];
+        let busy = answers.clone();
+        thread.write(large, move |outcome| busy.send((5, outcome)).unwrap());
+        assert_eq!(answered.recv(), Ok((5, Err(StoreError::Busy { waiting: 3 }))));
         [true; 3].into_iter().for_each(|may| leave.send(may).unwrap());
         drop(thread);
         assert_eq!(answered.try_iter().map(|(number, _)| number).collect::<Vec<_>>(), [1, 2, 3]);
@@ -230,22 +267,15 @@ mod tests {
     }
 
     #[test]
-    fn a_thread_that_is_gone_is_told_to_whoever_writes() {
+    fn whoever_waits_for_a_store_that_panics_is_answered() {
         let thread = StoreThread::start(Panics).unwrap();
         let (answers, answered) = channel();
-        let first = answers.clone();
-        thread.write(term(1), move |outcome| first.send(outcome).unwrap());
-        // Nobody may be left waiting: either the answer is dropped, or it says that the thread is gone.
-        loop {
+        for number in 1..=3 {
             let answers = answers.clone();
-            thread.write(term(2), move |outcome| answers.send(outcome).unwrap());
-            match answered.try_recv() {
-                Ok(outcome) => {
-                    assert!(matches!(outcome, Err(StoreError::Gone { .. })), "{outcome:?}");
-                    return;
-                }
-                Err(_) => std::thread::yield_now(),
-            }
+            thread.write(term(number), move |outcome| answers.send(outcome).unwrap());
+        }
+        for outcome in answered.iter().take(3) {
+            assert!(matches!(outcome, Err(StoreError::Gone { .. })), "{outcome:?}");
         }
     }
 }

@@ -102,10 +102,10 @@ fn a_flipped_bit_is_seen_or_changes_nothing() {
         flipped[*at] ^= 1 << (number % 8);
         match RedbStore::with_backend(Disk::with(flipped)) {
             Ok(mut store) => {
-                assert_eq!(store.load().unwrap(), expected, "byte {at} changed the state unseen")
+                assert_eq!(store.load().unwrap(), expected, "byte {at} changed the state unseen");
             }
             Err(StoreError::Damaged { .. } | StoreError::Format { .. } | StoreError::Open { .. }) => {
-                seen += 1
+                seen += 1;
             }
             Err(other) => panic!("byte {at}: {other}"),
         }

@@ -32,7 +32,7 @@ fn inventory(servers: u32) -> Vec<ServerEntry> {
     let server = |number: u32| ServerEntry {
         server: format!("oss{number:03}"),
         link_bps: 12.5e9,
-        enclosure: (number % 2 == 0).then_some(number / 2),
+        enclosure: number.is_multiple_of(2).then_some(number / 2),
         targets: (number * 8..number * 8 + 8).map(target).collect(),
     };
     (0..servers).map(server).collect()
@@ -93,4 +93,29 @@ fn records_of_a_state_make_it_again() {
         again.apply(&state.records());
         assert_eq!(again, state);
     }
+}
+
+#[test]
+fn places_terms_and_limits_hold_within_one_write_too() {
+    let fs = || String::from("scratch");
+    let term = |term| Record::Term { fs: fs(), term };
+    let servers = |inventory| Record::Inventory { fs: fs(), inventory };
+    let mut swapped = inventory(3);
+    swapped.swap(0, 2);
+    let state = states().pop().unwrap();
+    let text = |records: &[Record]| state.check(records).unwrap_err().to_string();
+    assert_eq!(state.check(&[term(2), term(9), term(9), servers(inventory(40))]), Ok(()));
+    assert!(text(&[term(1)]).contains("back from 2 to 1"));
+    assert!(text(&[term(9), term(8)]).contains("back from 9 to 8"));
+    assert!(text(&[term(0)]).contains("from 1"));
+    assert!(text(&[servers(inventory(30))]).contains("keep \"oss030\" at place 30"));
+    assert!(text(&[servers(inventory(40)), servers(inventory(39))]).contains("oss039"));
+    assert!(State::default().check(&[servers(inventory(3)), servers(swapped)]).is_err());
+    let mut twice = inventory(40);
+    twice[39].server = "oss031".into();
+    assert!(text(&[servers(twice)]).contains("listed twice"));
+    let many: Vec<Record> =
+        (0..20).map(|number| Record::Term { fs: format!("f{number}"), term: 1 }).collect();
+    assert!(text(&many).contains("file systems"));
+    assert!(text(&vec![term(3); 20_000]).contains("records of one write"));
 }
