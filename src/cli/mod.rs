@@ -1,6 +1,7 @@
 //! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
 //! messages on standard error.
 
+mod agent;
 mod analyze;
 mod calibrate;
 mod compose;
@@ -36,6 +37,8 @@ enum Tool {
     Trace(Box<trace::TraceArgs>),
     /// Put the stripes of requests onto targets at the least cost
     Place(place::PlaceArgs),
+    /// Report the load of an I/O server to the controller
+    Agent(Box<agent::AgentArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
         Tool::Place(args) => place::run(&args),
+        Tool::Agent(args) => agent::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));
