@@ -3,6 +3,7 @@
 // Printing goes through `cli::output`, which cannot panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod agent;
 mod cli;
 mod config;
 mod controller;

@@ -1,6 +1,7 @@
 //! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
 //! messages on standard error.
 
+mod agent;
 mod analyze;
 mod calibrate;
 mod compose;
@@ -39,6 +40,8 @@ enum Tool {
     Place(place::PlaceArgs),
     /// Settings of the controller: what holds, where it comes from, and whether a file is sound
     Config(config::ConfigArgs),
+    /// Report the load of an I/O server to the controller
+    Agent(Box<agent::AgentArgs>),
 }
 
 #[derive(Debug, clap::Args)]
@@ -79,6 +82,7 @@ pub(crate) fn run() -> ExitCode {
         Tool::Trace(args) => trace::run(&args),
         Tool::Place(args) => place::run(&args),
         Tool::Config(args) => config::run(&args),
+        Tool::Agent(args) => agent::run(&args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));
