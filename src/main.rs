@@ -5,6 +5,7 @@
 
 mod cli;
 mod html;
+mod node;
 
 use std::process::ExitCode;
 

@@ -8,6 +8,7 @@ mod flows;
 mod input;
 mod logs;
 mod merge;
+mod node;
 mod output;
 mod place;
 mod sim;
@@ -36,6 +37,8 @@ enum Tool {
     Trace(Box<trace::TraceArgs>),
     /// Put the stripes of requests onto targets at the least cost
     Place(place::PlaceArgs),
+    /// Run the node daemon: tables for this node's clients, their reports for the controller
+    Node(node::NodeArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -75,6 +78,7 @@ pub(crate) fn run() -> ExitCode {
         Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
         Tool::Place(args) => place::run(&args),
+        Tool::Node(args) => node::run(args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));
