@@ -8,6 +8,7 @@ mod cli;
 mod config;
 mod controller;
 mod html;
+mod node;
 mod record;
 mod store;
 

@@ -6,12 +6,15 @@ mod analyze;
 mod calibrate;
 mod compose;
 mod config;
+mod controller;
 mod flows;
 mod input;
 mod logs;
 mod merge;
+mod node;
 mod output;
 mod place;
+mod services;
 mod sim;
 mod trace;
 pub(crate) mod words;
@@ -30,6 +33,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Serve agents, nodes and tools: the control plane of one or several file systems
+    Controller(Box<controller::ControllerArgs>),
+    /// Make a recorded controller's decisions again, and compare the tables
+    Replay(controller::ReplayArgs),
     /// Replay workloads against placement policies on a simulated file system
     Sim(Box<SimArgs>),
     /// Say what Darshan logs show about a job's I/O, with codes and a fix
@@ -42,6 +49,8 @@ enum Tool {
     Config(config::ConfigArgs),
     /// Report the load of an I/O server to the controller
     Agent(Box<agent::AgentArgs>),
+    /// Run the node daemon: tables for this node's clients, their reports for the controller
+    Node(node::NodeArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -71,6 +80,8 @@ const EXIT_FAILURE: u8 = 1;
 /// Parses the command line and runs the tool.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().tool {
+        Tool::Controller(args) => controller::run(&args),
+        Tool::Replay(args) => controller::run_replay(&args),
         Tool::Sim(args) => match args.tool {
             Some(SimTool::Flows(args)) => flows::run(&args),
             Some(SimTool::Merge(args)) => merge::run(&args),
@@ -83,6 +94,7 @@ pub(crate) fn run() -> ExitCode {
         Tool::Place(args) => place::run(&args),
         Tool::Config(args) => config::run(&args),
         Tool::Agent(args) => agent::run(&args),
+        Tool::Node(args) => node::run(args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));

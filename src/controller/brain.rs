@@ -102,7 +102,7 @@ impl Brain {
         };
         if let Some(log) = &mut log {
             let grown = Event::Grown { topology: topology.clone(), drained: Vec::new() };
-            log.push(Recorded { now_ns: now.0, what: Some(event_to(&grown, &topology)) });
+            log.push(&Recorded { now_ns: now.0, what: Some(event_to(&grown, &topology)) });
         }
         let control = Control::new(config, topology).with_policy(settings.policy);
         Self { control, rng: stream(settings.seed, "control", 0), log }
@@ -117,13 +117,13 @@ impl Brain {
     pub(crate) fn step(&mut self, now: Time, event: Event, out: &mut Vec<Effect>) {
         if let Some(log) = &mut self.log {
             let what = event_to(&event, &self.control.view().topology);
-            log.push(Recorded { now_ns: now.0, what: Some(what) });
+            log.push(&Recorded { now_ns: now.0, what: Some(what) });
         }
         let before = out.len();
         self.control.step(now, event, &mut self.rng, out);
         if let Some(log) = &mut self.log {
             for table in out[before..].iter().filter_map(published) {
-                log.push(Recorded { now_ns: now.0, what: Some(What::Published(table)) });
+                log.push(&Recorded { now_ns: now.0, what: Some(What::Published(table)) });
             }
         }
     }

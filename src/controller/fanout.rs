@@ -92,7 +92,9 @@ impl NodeBook {
             .filter(|(_, node)| now.since(node.heard_at) > silent_for)
             .map(|(key, _)| *key)
             .collect();
-        gone.iter().for_each(|key| drop(self.nodes.remove(key)));
+        for key in &gone {
+            self.nodes.remove(key);
+        }
         gone
     }
 }

@@ -134,6 +134,7 @@ impl Session {
             session: self.entered.session,
             interval_ms,
             message_bytes_max: AGENT_MESSAGE_BYTES_MAX as u32,
+            contested_ost_indices: self.entered.contested.iter().map(|ost| ost.0).collect(),
         };
         let order = AgentOrder { order: Some(agent_order::Order::Registered(registered)) };
         self.orders.send(order).await.is_ok()
