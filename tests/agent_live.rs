@@ -51,8 +51,12 @@ impl Agents for Controller {
         tokio::spawn(async move {
             while let Ok(Some(v1::AgentMessage { message: Some(message) })) = messages.message().await {
                 if matches!(message, Message::Register(_)) {
-                    let registered =
-                        v1::Registered { session: 1, interval_ms: 200, message_bytes_max: 65536 };
+                    let registered = v1::Registered {
+                        session: 1,
+                        interval_ms: 200,
+                        message_bytes_max: 65536,
+                        contested_ost_indices: Vec::new(),
+                    };
                     let _ = send.send(Ok(order(Order::Registered(registered)))).await;
                 }
                 let _ = heard.send(message);

@@ -8,7 +8,6 @@ mod policy;
 mod status;
 mod tables;
 
-pub(crate) use connect::{ControllerAddress, EXIT_UNREACHABLE};
 pub(crate) use explain::{ExplainArgs, run as explain};
 pub(crate) use ost::{OstArgs, run as ost};
 pub(crate) use policy::{PolicyArgs, run as policy};
