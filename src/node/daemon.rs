@@ -297,7 +297,7 @@ impl Daemon {
 
     fn take(&mut self, response: v1::SyncResponse, sent: Time) {
         self.counters.exchanges += 1;
-        self.was_answered = true;
+        let first_answer = !std::mem::replace(&mut self.was_answered, true);
         self.pace.answered(response.next_ms);
         self.outbox.answered();
         let mut answered = 0;
@@ -312,6 +312,7 @@ impl Daemon {
         }
         let silent = self.tables.len().saturating_sub(answered);
         self.counters.count("file_system_not_answered", silent as u64);
+        self.hear_term(first_answer);
     }
 
     fn take_update(&mut self, place: usize, update: v1::TableUpdate, sent: Time) {
@@ -340,12 +341,16 @@ impl Daemon {
                 warn!(%refused, file_system = table.name(), "the controller's answer was not taken");
             }
         }
+    }
+
+    /// A controller of a new term does not know which jobs run. The first one that answers does: what was said went
+    /// to it.
+    fn hear_term(&mut self, first_answer: bool) {
         let term = self.tables.iter().map(|table| table.report().2).max().unwrap_or(0);
-        if term > self.heard_term {
-            // A start that is heard twice replaces itself.
+        if term > self.heard_term && !first_answer {
             self.jobs.repeat_starts();
-            self.heard_term = term;
         }
+        self.heard_term = self.heard_term.max(term);
     }
 
     pub(crate) fn write_status(&mut self) {
