@@ -56,7 +56,7 @@ fn sections(steps: &mut Steps, (base, old): (&[u8], &Parts), (new, parts): (&[u8
     steps.changed((cut_base(&old.header), old.header.start), cut(&parts.header));
     let targets = cut_base(&old.targets);
     for piece in located(Index::new(targets).pieces(cut(&parts.targets), 0), cut(&parts.targets)) {
-        steps.piece(piece, old.targets.start, STEP_REPLACE, |bytes| bytes.to_vec());
+        steps.piece(piece, old.targets.start, STEP_REPLACE, <[u8]>::to_vec);
     }
     for (old, new) in [(&old.classes, &parts.classes), (&old.rings, &parts.rings)] {
         steps.changed((cut_base(old), old.start), cut(new));
