@@ -118,6 +118,7 @@ pub(crate) struct Daemon {
     node: String,
     instance: u64,
     run_dir: RunDir,
+    endpoint: Endpoint,
     client: NodesClient<Channel>,
     collector: Collector,
     tables: Vec<FsTable>,
@@ -149,7 +150,7 @@ impl Daemon {
         let address = &config.controller;
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|source| NodeError::Address { address: address.clone(), source })?;
-        let channel = endpoint.connect_timeout(ANSWER_MAX).timeout(ANSWER_MAX).connect_lazy();
+        let endpoint = endpoint.connect_timeout(ANSWER_MAX).timeout(ANSWER_MAX);
         let boot_hash = host::boot_hash().map_err(NodeError::BootId)?;
         let run_dir = RunDir::open(&config.run_dir, names)?;
         let mut tables: Vec<FsTable> = names.iter().map(|name| FsTable::new(name, boot_hash)).collect();
@@ -159,7 +160,8 @@ impl Daemon {
         Ok(Self {
             node,
             instance: host::random(),
-            client: NodesClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX),
+            client: connection(&endpoint),
+            endpoint,
             collector: Collector::new(run_dir.root()),
             decisions: Decisions::new(run_dir.root()),
             name_hashes: tables.iter().map(FsTable::name_hash).collect(),
@@ -289,6 +291,8 @@ impl Daemon {
             Ok(response) => self.take(response.into_inner(), sent),
             Err(status) => {
                 self.pace.failed();
+                // A host that died says nothing: its connection would stay open for a quarter of an hour.
+                self.client = connection(&self.endpoint);
                 self.counters.count(code_name(status.code()), 1);
                 warn!(code = ?status.code(), message = status.message(), "no answer of the controller");
             }
@@ -324,9 +328,9 @@ impl Daemon {
             Ok(None) => {}
             Ok(Some(bytes)) => {
                 if order == before {
-                    self.counters.confirmations += 1
+                    self.counters.confirmations += 1;
                 } else {
-                    self.counters.tables += 1
+                    self.counters.tables += 1;
                 }
                 match self.run_dir.publish(table.name(), &bytes) {
                     Ok(()) => debug!(file_system = table.name(), ?order, "published"),
@@ -377,6 +381,11 @@ impl Daemon {
             watched.changed().await;
         }
     }
+}
+
+/// Connects with the first exchange.
+fn connection(endpoint: &Endpoint) -> NodesClient<Channel> {
+    NodesClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 /// Takes back what is published; where it cannot be used it says so and begins with nothing.
