@@ -44,6 +44,10 @@ const NODE_NAME_MAX: usize = 253;
 /// Where the kernel gives no inotify watch, an idle daemon looks this often instead.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
+/// Answers after the start up to which an idle daemon goes on asking for tables that it does not hold: a minute, twice
+/// what a controller takes to have heard of its agents.
+const TABLES_AWAITED: u64 = 12;
+
 /// What a node daemon is told when it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -194,7 +198,14 @@ impl Daemon {
 
     /// Nothing runs, nothing waits, and there is a table for whoever comes.
     fn is_idle(&self) -> bool {
-        self.was_answered && self.jobs.len() == 0 && self.outbox.is_empty() && !self.files_wait
+        self.was_answered && !self.wants_table() && self.outbox.is_empty()
+    }
+
+    /// Somebody needs tables, or whoever comes first would find none.
+    fn wants_table(&self) -> bool {
+        let missing = self.tables.iter().any(|table| table.order().is_none());
+        let awaited = missing && self.counters.exchanges < TABLES_AWAITED;
+        self.jobs.len() > 0 || self.files_wait || awaited || !self.was_answered
     }
 
     /// One wake: read what clients said, exchange, publish.
@@ -257,8 +268,7 @@ impl Daemon {
     }
 
     fn request(&mut self) -> v1::SyncRequest {
-        // Before the first answer a table is wanted for whoever comes first.
-        let wants_table = self.jobs.len() > 0 || self.files_wait || !self.was_answered;
+        let wants_table = self.wants_table();
         let (sequence, batches) = self.outbox.next();
         let reports = self.tables.iter().zip(batches).map(|(table, batch)| {
             let (held, held_checksum, highest_term) = table.report();
