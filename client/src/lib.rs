@@ -5,8 +5,24 @@
 //! all of it: a create never fails or waits because of tarazu, every doubt ends at the plain `open()`, and nothing is
 //! left behind in the process: no thread, no descriptor, no growing memory.
 
+pub mod abi;
+mod backend;
+mod counts;
+mod explain;
+mod lock;
+mod memory;
+mod options;
+mod process;
+mod session;
 pub mod spool;
 mod sys;
+mod tables;
+#[cfg(test)]
+mod testing;
 mod why;
 
+pub use explain::{Explanation, MadeHere};
+pub use memory::Decided;
+pub use options::{DefaultTarget, Mode, Options, Report, Striping};
+pub use session::{Expect, Files, Session};
 pub use why::Why;

@@ -63,7 +63,12 @@ pub(crate) trait System: Send + Sync {
     fn boot_ns(&self) -> u64;
     fn pid(&self) -> u32;
     fn euid(&self) -> u32;
+    /// Whether the process belongs to a group.
+    fn in_group(&self, gid: u32) -> bool;
 }
+
+/// Groups of a process that are looked at; with more the kernel's answer is an error and counts as none.
+const GROUPS_MAX: usize = 256;
 
 /// The kernel itself.
 #[derive(Clone, Copy, Debug)]
@@ -200,6 +205,24 @@ impl System for Kernel {
         // SAFETY: takes nothing and cannot fail.
         unsafe { libc::geteuid() }
     }
+
+    fn in_group(&self, gid: u32) -> bool {
+        // SAFETY: takes nothing and cannot fail.
+        if unsafe { libc::getegid() } == gid {
+            return true;
+        }
+        let mut groups = [0; GROUPS_MAX];
+        // SAFETY: the kernel writes at most as many ids as it is told there is room for.
+        let count = unsafe { libc::getgroups(GROUPS_MAX as i32, groups.as_mut_ptr()) };
+        let count = usize::try_from(count).unwrap_or(0);
+        groups.iter().take(count).any(|group| *group == gid)
+    }
+}
+
+/// Whether the process runs with more rights than the user who started it: its environment is then not to be believed.
+pub(crate) fn is_privileged() -> bool {
+    // SAFETY: reads a number that the kernel gave this process at its start.
+    unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
 }
 
 /// The bytes of a small file, at most `limit`; longer ones and every failure give nothing.

@@ -1,4 +1,4 @@
-//! The words every other room shares: ids, units, limits and file layouts.
+//! The words every other room shares: ids, units, limits, file layouts and Lustre's bytes for them.
 //!
 //! This crate owns what a *target*, a *server*, a *stripe* and a *layout* are, how many bytes of a
 //! file's range lie on which stripe, and the named limits of the system. It must not decide anything,
@@ -14,6 +14,7 @@ pub mod hash;
 mod ids;
 mod layout;
 pub mod limits;
+pub mod lov;
 mod units;
 
 pub use extent::{Extent, StripeBytes, stripe_bytes};

@@ -1,9 +1,12 @@
 //! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
 //! messages on standard error.
 
+mod agent;
 mod analyze;
 mod calibrate;
 mod compose;
+mod config;
+mod controller;
 mod flows;
 mod input;
 mod logs;
@@ -11,6 +14,7 @@ mod merge;
 mod node;
 mod output;
 mod place;
+mod services;
 mod sim;
 mod trace;
 pub(crate) mod words;
@@ -29,6 +33,10 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Serve agents, nodes and tools: the control plane of one or several file systems
+    Controller(Box<controller::ControllerArgs>),
+    /// Make a recorded controller's decisions again, and compare the tables
+    Replay(controller::ReplayArgs),
     /// Replay workloads against placement policies on a simulated file system
     Sim(Box<SimArgs>),
     /// Say what Darshan logs show about a job's I/O, with codes and a fix
@@ -37,6 +45,10 @@ enum Tool {
     Trace(Box<trace::TraceArgs>),
     /// Put the stripes of requests onto targets at the least cost
     Place(place::PlaceArgs),
+    /// Settings of the controller: what holds, where it comes from, and whether a file is sound
+    Config(config::ConfigArgs),
+    /// Report the load of an I/O server to the controller
+    Agent(Box<agent::AgentArgs>),
     /// Run the node daemon: tables for this node's clients, their reports for the controller
     Node(node::NodeArgs),
 }
@@ -68,6 +80,8 @@ const EXIT_FAILURE: u8 = 1;
 /// Parses the command line and runs the tool.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().tool {
+        Tool::Controller(args) => controller::run(&args),
+        Tool::Replay(args) => controller::run_replay(&args),
         Tool::Sim(args) => match args.tool {
             Some(SimTool::Flows(args)) => flows::run(&args),
             Some(SimTool::Merge(args)) => merge::run(&args),
@@ -78,6 +92,8 @@ pub(crate) fn run() -> ExitCode {
         Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
         Tool::Place(args) => place::run(&args),
+        Tool::Config(args) => config::run(&args),
+        Tool::Agent(args) => agent::run(&args),
         Tool::Node(args) => node::run(args),
     };
     outcome.unwrap_or_else(|error| {

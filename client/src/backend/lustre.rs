@@ -1,0 +1,217 @@
+//! Lustre, by its extended attribute alone: no library of Lustre's comes into the process.
+//!
+//! A file is made without a layout (`O_LOV_DELAY_CREATE`), gets the list, and is read back. A list is strict: where one
+//! of its targets cannot be had, nothing is made, and the descriptor cannot be written to. So every refusal goes down
+//! the chain: the inherited layout without a list, the file system's default, and last a new file by a plain `open()`.
+
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+use tarazu_layout::lov::{self, Request, Stored, Wanted};
+use tarazu_layout::{OstIndex, Pattern};
+use tarazu_table::Inherited;
+
+use super::{Backend, Context, Keep, Made, Open, c_path, mounts, unlink_own};
+use crate::Why;
+use crate::options::{Options, Striping};
+use crate::sys::{Errno, Sys, System, small_file};
+
+const ATTRIBUTE: &CStr = c"lustre.lov";
+
+/// `O_LOV_DELAY_CREATE`: two flags that mean nothing together on a regular file.
+const DELAY_CREATE: i32 = libc::O_NOCTTY | libc::O_ASYNC;
+
+/// The stripe size of a Lustre where nobody set one; only how many stripes a file fills depends on it.
+const STRIPE_SIZE: u32 = 4 << 20;
+
+/// Counts from here on are multiples of all targets.
+const ALL_TARGETS_MIN: u16 = 0xFFE0;
+const ALL_TARGETS: u16 = 0xFFFF;
+
+/// Mounted instances of one Lustre that are looked at for the site's policy; a node has one, seldom two.
+const INSTANCES_MAX: usize = 64;
+
+/// Bytes of a parameter's file.
+const PARAMETER_BYTES_MAX: usize = 64;
+
+/// A folder on Lustre.
+#[derive(Debug)]
+pub(super) struct Lustre {
+    /// What files would inherit: from the folder or else from the root. Or why they are left alone.
+    inherited: Result<Option<Request>, Why>,
+}
+
+impl Lustre {
+    /// Looks at a folder: which file system it is on, and what files inherit there.
+    pub(super) fn look(
+        system: &dyn System,
+        options: &Options,
+        folder: &CStr,
+        dev: u64,
+    ) -> Result<(String, Self), Why> {
+        let mount = mounts::find(system, &options.proc_root, dev).ok_or(Why::OtherKind)?;
+        let inherited = if may_stripe(system, &options.sys_root, &mount.fs_name) {
+            inherited(system, folder, &mount.point)
+        } else {
+            Err(Why::SitePolicy)
+        };
+        Ok((mount.fs_name, Self { inherited }))
+    }
+}
+
+impl Backend for Lustre {
+    fn keep(&self, striping: Striping) -> Result<Keep, Why> {
+        let Some(request) = self.inherited.as_ref().map_err(|why| *why)? else {
+            let default = Inherited { stripe_count: 1, stripe_size: STRIPE_SIZE };
+            return Ok(Keep { striping: (striping == Striping::Inherit).then_some(default) });
+        };
+        let first = request.first_on_targets().and_then(|at| request.components.get(at));
+        let first = first.ok_or(Why::InheritedKind)?;
+        Ok(Keep {
+            striping: Some(Inherited {
+                // 0 is the default, which is one stripe unless the site says otherwise.
+                stripe_count: first.stripe_count.max(1),
+                stripe_size: if first.stripe_size == 0 { STRIPE_SIZE } else { first.stripe_size },
+            }),
+        })
+    }
+
+    fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], stripe_size: u32) -> Sys<Made> {
+        let system = with.system;
+        let template = match &self.inherited {
+            Ok(Some(request)) => request.clone(),
+            _ => Request::plain(Wanted { stripe_size, ..Wanted::anything() }),
+        };
+        let Some(blob) = template.with_list(osts).and_then(|request| lov::encode(&request).ok()) else {
+            return Ok(Made::Left(open.plain(system)?, Why::InheritedKind));
+        };
+        let exclusive = open.flags | libc::O_EXCL | DELAY_CREATE;
+        let fd = match system.open_at(libc::AT_FDCWD, open.path, exclusive, open.mode) {
+            Ok(fd) => fd,
+            // Whatever it was, the plain open says it in its own words.
+            Err(Errno(libc::EEXIST)) => return Ok(Made::Left(open.plain(system)?, Why::Exists)),
+            Err(errno) => return Ok(Made::Left(open.plain(system)?, Why::Refused { errno: errno.short() })),
+        };
+        let errno = match system.set_xattr(fd.as_fd(), ATTRIBUTE, &blob) {
+            Ok(()) => match read_back(system, fd.as_fd()) {
+                Ok(stored) if stored.first_list() == osts => {
+                    return Ok(Made::Steered(fd, stored.first_list().to_vec()));
+                }
+                // It has a layout, so it can be written to, but not the one that was asked for.
+                Ok(_) => return Ok(Made::Left(fd, Why::NotApplied)),
+                Err(errno) => errno,
+            },
+            Err(errno) => errno,
+        };
+        let why = Why::Refused { errno: errno.short() };
+        if self.fall_back(system, fd.as_fd()) {
+            return Ok(Made::Left(fd, why));
+        }
+        again(system, open, fd).map(|fd| Made::Left(fd, why))
+    }
+
+    fn plain(&self, with: &Context<'_>, open: &Open<'_>) -> Sys<OwnedFd> {
+        open.plain(with.system)
+    }
+
+    fn layout_of(&self, system: &dyn System, path: &CStr) -> Sys<Stored> {
+        let mut room = vec![0; lov::XATTR_BYTES_MAX];
+        let length = system.get_xattr_at(path, ATTRIBUTE, &mut room)?;
+        lov::read_file(room.get(..length).unwrap_or_default()).map_err(|_| Errno(libc::EPROTO))
+    }
+}
+
+impl Lustre {
+    /// Gives the descriptor a layout that leaves the targets to the file system. Whether it has one.
+    fn fall_back(&self, system: &dyn System, fd: BorrowedFd<'_>) -> bool {
+        // What would be inherited is tried first where it has several components: it may be lost otherwise.
+        let composite = match &self.inherited {
+            Ok(Some(request)) if request.components.len() > 1 => lov::encode(request).ok(),
+            _ => None,
+        };
+        let composite = composite.is_some_and(|blob| system.set_xattr(fd, ATTRIBUTE, &blob).is_ok());
+        composite || system.set_xattr(fd, ATTRIBUTE, &lov::DEFAULT).is_ok()
+    }
+}
+
+/// The last step: what was made goes, and the application's own open makes it again.
+fn again(system: &dyn System, open: &Open<'_>, fd: OwnedFd) -> Sys<OwnedFd> {
+    let gone = unlink_own(system, open.path, fd.as_fd());
+    // A plain descriptor cannot be written to while the delayed one is open.
+    drop(fd);
+    if gone {
+        return open.plain(system);
+    }
+    // Ours is still there, so it is no obstacle to the application's own wish to be the one who makes it.
+    let flags = open.flags & !libc::O_EXCL;
+    system.open_at(libc::AT_FDCWD, open.path, flags, open.mode)
+}
+
+fn read_back(system: &dyn System, fd: BorrowedFd<'_>) -> Sys<Stored> {
+    let mut room = vec![0; lov::XATTR_BYTES_MAX];
+    let length = system.get_xattr(fd, ATTRIBUTE, &mut room)?;
+    lov::read_file(room.get(..length).unwrap_or_default()).map_err(|_| Errno(libc::EPROTO))
+}
+
+/// What new files of a folder inherit: the folder's default or else the root's, `None` where neither has one.
+fn inherited(system: &dyn System, folder: &CStr, root: &Path) -> Result<Option<Request>, Why> {
+    let root = c_path(root).map_err(|_| Why::Path)?;
+    for folder in [folder, &root] {
+        if let Some(request) = default_of(system, folder)? {
+            return judged(request).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+fn default_of(system: &dyn System, folder: &CStr) -> Result<Option<Request>, Why> {
+    let mut room = vec![0; lov::XATTR_BYTES_MAX];
+    match system.get_xattr_at(folder, ATTRIBUTE, &mut room) {
+        Ok(length) => {
+            let bytes = room.get(..length).unwrap_or_default();
+            lov::read_default(bytes).map(Some).map_err(|_| Why::InheritedKind)
+        }
+        Err(Errno(libc::ENODATA)) => Ok(None),
+        // In doubt somebody has striped it.
+        Err(_) => Err(Why::UserStriped),
+    }
+}
+
+/// The request where a list may be put into it.
+fn judged(request: Request) -> Result<Request, Why> {
+    let first = request.first_on_targets().ok_or(Why::InheritedKind)?;
+    for (number, component) in request.components.iter().enumerate() {
+        let names_targets = !component.list.is_empty() || component.offset.is_some();
+        // A pool of a later component is kept with it.
+        if names_targets || (number == first && component.pool.is_some()) {
+            return Err(Why::UserStriped);
+        }
+    }
+    let first = request.components.get(first).ok_or(Why::InheritedKind)?;
+    let multiple = (ALL_TARGETS_MIN..ALL_TARGETS).contains(&first.stripe_count);
+    if first.pattern == Pattern::Overstriped || multiple {
+        return Err(Why::InheritedKind);
+    }
+    Ok(request)
+}
+
+/// What the site says of users who set layouts (`llite.*.enable_setstripe_gid`): -1 or unreadable all may, 0 root only,
+/// else the members of that group. Lustre itself asks only in one of its two ways; the wish holds for both.
+fn may_stripe(system: &dyn System, sys_root: &Path, fs_name: &str) -> bool {
+    let Ok(instances) = std::fs::read_dir(sys_root.join("fs/lustre/llite")) else { return true };
+    let prefix = format!("{fs_name}-");
+    instances.take(INSTANCES_MAX).flatten().all(|instance| {
+        if !instance.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
+            return true;
+        }
+        let Ok(path) = c_path(&instance.path().join("enable_setstripe_gid")) else { return true };
+        let text = small_file(system, &path, PARAMETER_BYTES_MAX).unwrap_or_default();
+        let value = std::str::from_utf8(&text).ok().and_then(|text| text.trim().parse::<i64>().ok());
+        match value {
+            None | Some(..=-1) => true,
+            Some(0) => system.euid() == 0,
+            Some(gid) => u32::try_from(gid).is_ok_and(|gid| system.euid() == 0 || system.in_group(gid)),
+        }
+    })
+}

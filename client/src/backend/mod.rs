@@ -1,0 +1,110 @@
+//! How a choice of targets reaches a file system: one trait, two ways of doing it.
+//!
+//! Whatever goes wrong inside, the caller gets what a plain `open()` would have given, and the reason beside it. A back
+//! end must not decide which targets are good.
+
+mod folder;
+mod lustre;
+mod mounts;
+mod targets;
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use tarazu_layout::OstIndex;
+use tarazu_layout::lov::Stored;
+use tarazu_table::Inherited;
+
+use crate::Why;
+use crate::options::{DefaultTarget, Striping};
+use crate::sys::{Errno, Sys, System};
+
+pub(crate) use folder::{Folder, Folders};
+
+/// An `open()` as the application asked for it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Open<'a> {
+    pub(crate) path: &'a CStr,
+    pub(crate) flags: i32,
+    pub(crate) mode: u32,
+}
+
+impl Open<'_> {
+    /// Exactly what the application asked for.
+    pub(crate) fn plain(&self, system: &dyn System) -> Sys<OwnedFd> {
+        system.open_at(libc::AT_FDCWD, self.path, self.flags, self.mode)
+    }
+
+    /// Whether it may make a file with a name of its own.
+    pub(crate) const fn creates(&self) -> bool {
+        let temporary = self.flags & libc::O_TMPFILE == libc::O_TMPFILE;
+        self.flags & libc::O_CREAT != 0 && self.flags & (libc::O_DIRECTORY | libc::O_PATH) == 0 && !temporary
+    }
+}
+
+/// What became of a file that was to be steered.
+#[derive(Debug)]
+pub(crate) enum Made {
+    /// It has a layout that was asked for: its targets as read back.
+    Steered(OwnedFd, Vec<OstIndex>),
+    /// It was made, or was there, as without tarazu.
+    Left(OwnedFd, Why),
+}
+
+/// What new files of a folder must keep.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Keep {
+    /// Their striping; `None` leaves it to the table.
+    pub(crate) striping: Option<Inherited>,
+}
+
+/// A kind of file system.
+pub(crate) trait Backend: Send + Sync {
+    /// What new files here must keep, or why they are left alone.
+    fn keep(&self, striping: Striping) -> Result<Keep, Why>;
+
+    /// Makes a file on these targets, in stripe order and at least one, with stripes of this size.
+    ///
+    /// # Errors
+    /// What a plain `open()` gives.
+    fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], stripe_size: u32) -> Sys<Made>;
+
+    /// Makes or opens a file of which nothing was decided.
+    ///
+    /// # Errors
+    /// What a plain `open()` gives.
+    fn plain(&self, with: &Context<'_>, open: &Open<'_>) -> Sys<OwnedFd>;
+
+    /// The layout of a file that exists.
+    ///
+    /// # Errors
+    /// What the system says; `EPROTO` where its answer is not understood.
+    fn layout_of(&self, system: &dyn System, path: &CStr) -> Sys<Stored>;
+}
+
+/// What back ends use of their session.
+pub(crate) struct Context<'a> {
+    pub(crate) system: &'a dyn System,
+    pub(crate) default_target: Option<&'a DefaultTarget>,
+    /// Files made so far without a choice, begun at a hash so that processes part their ways.
+    pub(crate) turn: &'a std::sync::atomic::AtomicU64,
+    /// Tells this process from others of other hosts.
+    pub(crate) host_hash: u64,
+}
+
+/// The path as the kernel takes it.
+pub(crate) fn c_path(path: &Path) -> Sys<CString> {
+    CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno(libc::EINVAL))
+}
+
+/// Removes what this process has just made, unless something else lies there now. Whether it is gone.
+fn unlink_own(system: &dyn System, path: &CStr, fd: BorrowedFd<'_>) -> bool {
+    let own = system.status(fd.as_fd());
+    let there = system.status_at(libc::AT_FDCWD, path, false);
+    match (own, there) {
+        (Ok(own), Ok(there)) if own.dev == there.dev && own.ino == there.ino => system.unlink(path).is_ok(),
+        _ => false,
+    }
+}

@@ -1,0 +1,126 @@
+//! Every error at every step: the file is made, or the application sees what its own open() would have said.
+
+use super::*;
+use crate::testing::Step;
+use tarazu_layout::Extent;
+use tarazu_layout::lov::{self, Request, Wanted};
+
+/// All error numbers that Linux has.
+const ERRNOS: std::ops::RangeInclusive<i32> = 1..=133;
+
+/// Every set of steps, as bits.
+fn steps(bits: usize) -> Vec<Step> {
+    Step::ALL
+        .into_iter()
+        .enumerate()
+        .filter(|(number, _)| bits >> number & 1 == 1)
+        .map(|(_, step)| step)
+        .collect()
+}
+
+fn pfl() -> Vec<u8> {
+    let part = |start, end| Wanted { extent: Extent { start, end }, stripe_count: 2, ..Wanted::anything() };
+    let components = vec![part(0, Some(1 << 20)), part(1 << 20, None)];
+    lov::encode(&Request { components }).unwrap()
+}
+
+/// Makes one file under these failures and says what came of it.
+fn try_one(
+    session: &Session,
+    fake: &Fake,
+    place: &Place,
+    failing: &[Step],
+    errno: i32,
+    flags: i32,
+) -> &'static str {
+    let path = place.at("fs/file");
+    fake.fail(failing, errno);
+    let made = session.create(&path, flags, 0o644);
+    fake.fail(&[], 0);
+    let case = format!("{failing:?} {errno}");
+    let outcome = match made {
+        Ok(fd) => {
+            assert!(fake.layout(fd.as_fd()).is_some(), "{case}: cannot be written to");
+            assert_eq!(session.system.write(fd.as_fd(), b"x"), Ok(1), "{case}");
+            // The name leads to this very file.
+            let [own, there] = [
+                session.system.status(fd.as_fd()),
+                crate::sys::Kernel.status_at(libc::AT_FDCWD, &c_path(&path).unwrap(), true),
+            ];
+            assert_eq!(own.map(|status| status.ino), there.map(|status| status.ino), "{case}");
+            "made"
+        }
+        Err(error) => {
+            assert!(failing.contains(&Step::OpenPlain), "{case}: {error}");
+            assert_eq!(error.raw_os_error(), Some(errno), "{case}");
+            "refused"
+        }
+    };
+    let _ = std::fs::remove_file(&path);
+    outcome
+}
+
+#[test]
+fn every_error_at_every_step_of_lustre() {
+    for layout in [None, Some(pfl())] {
+        let place = Place::new().with_lustre();
+        place.publish(&spec(2));
+        let fake = Fake::new(&place, true);
+        if let Some(layout) = &layout {
+            fake.set_layout(&place.at("fs"), layout);
+        }
+        let session = place.session(fake.clone());
+        let (mut made, mut refused) = (0, 0);
+        for flags in [NEW, NEW | libc::O_EXCL] {
+            // All errors one step at a time, and some at every set of steps.
+            let single = ERRNOS.flat_map(|errno| (0..Step::ALL.len()).map(move |step| (errno, 1 << step)));
+            let usual = [libc::ENOSPC, libc::EREMOTEIO, libc::EINVAL, libc::EIO, libc::ENODATA];
+            let sets =
+                usual.into_iter().flat_map(|errno| (0..1 << Step::ALL.len()).map(move |set| (errno, set)));
+            for (errno, set) in single.chain(sets) {
+                match try_one(&session, &fake, &place, &steps(set), errno, flags) {
+                    "made" => made += 1,
+                    _ => refused += 1,
+                }
+            }
+        }
+        let (steered, left) = session.counts();
+        let left: u64 = left.iter().map(|(_, count)| count).sum();
+        assert!(
+            steered > 100 && left > 1000 && refused > 100,
+            "{steered} steered, {left} left, {refused} refused"
+        );
+        assert_eq!(made, steered + left);
+    }
+}
+
+#[test]
+fn every_error_at_every_step_of_directory_targets() {
+    let place = Place::new().with_directory_targets();
+    place.publish(&spec(1));
+    let fake = Fake::new(&place, false);
+    let session = place.session(fake.clone());
+    let path = place.at("fs/file");
+    for errno in ERRNOS {
+        for set in 0..8 {
+            let mut failing = vec![];
+            failing.extend((set & 1 != 0).then_some(Step::Symlink));
+            failing.extend((set & 2 != 0).then_some(Step::Unlink));
+            failing.extend((set & 4 != 0).then_some(Step::OpenPlain));
+            fake.fail(&failing, errno);
+            let made = session.create(&path, NEW | libc::O_EXCL, 0o644);
+            fake.fail(&[], 0);
+            match made {
+                Ok(fd) => assert_eq!(session.system.write(fd.as_fd(), b"x"), Ok(1)),
+                Err(error) => {
+                    assert!(failing.contains(&Step::OpenPlain), "{failing:?} {error}");
+                    assert_eq!(error.raw_os_error(), Some(errno));
+                }
+            }
+            assert_eq!(path.symlink_metadata().is_ok(), path.exists(), "no link leads nowhere");
+            let _ = std::fs::remove_file(&path);
+        }
+    }
+    let (steered, left) = session.counts();
+    assert!(steered >= 133 && !left.is_empty(), "{steered} {left:?}");
+}
