@@ -25,12 +25,15 @@ use tonic::{Request, Response, Status, Streaming};
 /// Longest wait for anything that must come: machines that test are busy.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// Where a session takes orders.
+type Orders = mpsc::Sender<Result<v1::AgentOrder, Status>>;
+
 /// A controller that notes what comes and says what the test wants.
 #[derive(Clone)]
 struct Controller {
     heard: mpsc::UnboundedSender<Message>,
     /// Where the newest session takes orders.
-    orders: Arc<Mutex<Option<mpsc::Sender<Result<v1::AgentOrder, Status>>>>>,
+    orders: Arc<Mutex<Option<Orders>>>,
 }
 
 #[tonic::async_trait]

@@ -73,7 +73,8 @@ impl Canaries {
 
 /// Writes the bytes to a new file past the page cache where the file system allows it, and removes the file.
 fn write(folder: &Path, bytes: u64) -> std::io::Result<f64> {
-    let path = folder.join(format!(".tarazu-canary-{}", std::process::id()));
+    // One name, so that what a killed agent left behind goes with the next canary.
+    let path = folder.join(".tarazu-canary");
     if let Err(error) = std::fs::remove_file(&path)
         && error.kind() != ErrorKind::NotFound
     {

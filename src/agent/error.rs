@@ -93,6 +93,12 @@ pub(crate) enum AgentError {
         /// Why.
         source: tonic::transport::Error,
     },
+    /// The controller's address lacks its port.
+    #[error("{address}: the port is missing; write HOST:PORT")]
+    Port {
+        /// What was given.
+        address: String,
+    },
     /// No handler for signals.
     #[error("signals cannot be waited for")]
     Signals {

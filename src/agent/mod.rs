@@ -10,6 +10,7 @@ mod block;
 mod canary;
 mod clock;
 mod collector;
+mod desk;
 mod diff;
 mod directory;
 mod error;

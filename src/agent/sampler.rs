@@ -20,6 +20,9 @@ const READ_DEADLINE: Duration = Duration::from_secs(2);
 /// How often sources are looked for: targets come and go with fail-over, which takes minutes.
 const FIND_EVERY_NS: u64 = 60_000_000_000;
 
+/// How soon after a failed search.
+const FIND_AGAIN_NS: u64 = 10_000_000_000;
+
 /// A changed size of less than this share is no news: ZFS's sizes drift with what is stored.
 const CAPACITY_DRIFT: f64 = 0.05;
 
@@ -57,7 +60,7 @@ struct Slot {
 pub(super) struct Sampler {
     finder: Result<Worker, AgentError>,
     finder_answers: UnboundedReceiver<Answer<FindResult>>,
-    found_at_ns: Option<u64>,
+    find_at_ns: u64,
     slots: BTreeMap<String, Slot>,
     answers: UnboundedReceiver<Answer<ReadResult>>,
     answer_to: UnboundedSender<Answer<ReadResult>>,
@@ -78,7 +81,7 @@ impl Sampler {
         Self {
             finder: Worker::start(0, "finding targets", found_to, move || collector.find()),
             finder_answers,
-            found_at_ns: None,
+            find_at_ns: 0,
             slots: BTreeMap::new(),
             answers,
             answer_to,
@@ -130,13 +133,12 @@ impl Sampler {
     /// Looks for sources when it is time. Only the first finding is waited for longer than for the others' answers.
     async fn find(&mut self, deadline: Duration) {
         let now_ns = clock::monotonic_ns();
-        let due = self.found_at_ns.is_none_or(|at_ns| now_ns.saturating_sub(at_ns) >= FIND_EVERY_NS);
         let finder = match &mut self.finder {
             Ok(finder) => finder,
             Err(error) => return warn!("{error}"),
         };
-        if due && finder.ask() {
-            self.found_at_ns = Some(now_ns);
+        if now_ns >= self.find_at_ns && finder.ask() {
+            self.find_at_ns = now_ns + FIND_EVERY_NS;
         }
         if !finder.is_busy() {
             return;
@@ -148,7 +150,7 @@ impl Sampler {
                     Some(Ok(found)) => self.take_over(found),
                     Some(Err(error)) => {
                         warn!("{}", chain(&error));
-                        self.found_at_ns = None;
+                        self.find_at_ns = now_ns + FIND_AGAIN_NS;
                     }
                     None => warn!(
                         "looking for targets failed within the agent: the targets known so far are kept"

@@ -2,39 +2,33 @@
 //!
 //! Everything runs on one thread: sampling and sending are two futures that share a desk. Neither waits for the other.
 
-use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
 use tarazu_proto::v1;
-use tarazu_proto::v1::agent_message::Message;
-use tarazu_proto::v1::agent_order::Order;
 use tarazu_proto::v1::agents_client::AgentsClient;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tracing::{error, info, warn};
 
 use super::Sources;
 use super::backoff::{self, Backoff};
-use super::canary::Canaries;
 use super::clock;
-use super::diff::Priors;
+use super::desk::{Desk, Facts};
+use super::diff::{Priors, Tally};
 use super::error::AgentError;
-use super::outbox::{CANARIES_MAX, Newest, SAMPLES_MAX};
-use super::sampler::{Sampler, Target, chain};
-
-/// Version of the protocol that this agent speaks.
-const PROTOCOL: u32 = 1;
+use super::outbox::CANARIES_MAX;
+use super::sampler::{Sampler, chain};
 
 /// Longest message of a controller, bytes: its largest order has three numbers.
 const ORDER_BYTES_MAX: usize = 4096;
 
 /// Longest message of an agent, bytes (`tarazu.v1.AgentMessage`).
-const MESSAGE_BYTES_MAX: usize = 256 << 10;
+pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
 
 /// Bytes on their way in one stream before the controller has to take some.
 const WINDOW_BYTES: u32 = 64 << 10;
@@ -44,9 +38,6 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection without traffic is tried so often, and given up when no answer comes in the same time.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-
-/// Shortest and longest interval that a controller may ask for (`tarazu.v1.Registered`), milliseconds.
-const INTERVAL_MS: std::ops::RangeInclusive<u32> = 100..=300_000;
 
 /// How often drops are said, at most.
 const SAY_EVERY_NS: u64 = 60_000_000_000;
@@ -72,26 +63,6 @@ pub(crate) struct Config {
     pub(crate) canary_folders: BTreeMap<u32, PathBuf>,
 }
 
-/// What is registered.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Facts {
-    targets: Vec<Target>,
-    version: String,
-}
-
-/// What sampling and sending share.
-struct Desk {
-    config: Config,
-    instance: u64,
-    started_unix_ns: u64,
-    interval: Cell<Duration>,
-    interval_changed: Notify,
-    samples: RefCell<Newest<v1::Sample>>,
-    canaries_done: RefCell<Newest<v1::CanaryDone>>,
-    news: Notify,
-    canaries: Canaries,
-}
-
 /// Runs an agent until it is told to end (SIGTERM, SIGINT).
 pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
     let signals = |kind| signal(kind).map_err(|source| AgentError::Signals { source });
@@ -99,17 +70,7 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
         (signals(SignalKind::terminate())?, signals(SignalKind::interrupt())?);
     let endpoint = endpoint(&config.controller)?;
     let sampler = Sampler::new(config.sources.collector()?, config.priors);
-    let desk = Desk {
-        instance: random(),
-        started_unix_ns: clock::unix_ns(),
-        interval: Cell::new(config.interval),
-        interval_changed: Notify::new(),
-        samples: RefCell::new(Newest::new(SAMPLES_MAX)),
-        canaries_done: RefCell::new(Newest::new(CANARIES_MAX)),
-        news: Notify::new(),
-        canaries: Canaries::default(),
-        config,
-    };
+    let desk = Desk::new(config, random());
     info!("agent of {} started, instance {:016x}", desk.config.server, desk.instance);
     let (facts_to, facts) = watch::channel(Facts::default());
     tokio::select! {
@@ -125,6 +86,9 @@ pub(crate) async fn run(config: Config) -> Result<(), AgentError> {
 fn endpoint(controller: &str) -> Result<Endpoint, AgentError> {
     let endpoint = Endpoint::from_shared(format!("http://{controller}"))
         .map_err(|source| AgentError::Address { address: controller.to_owned(), source })?;
+    if endpoint.uri().port().is_none() {
+        return Err(AgentError::Port { address: controller.to_owned() });
+    }
     Ok(endpoint
         .connect_timeout(ANSWER_DEADLINE)
         .http2_keep_alive_interval(KEEP_ALIVE)
@@ -143,11 +107,12 @@ fn random() -> u64 {
 
 /// Reads once an interval, for ever; also while nobody listens, so that the next sample has something to compare with.
 async fn keep_sampling(desk: &Desk, mut sampler: Sampler, facts: &watch::Sender<Facts>) {
-    let (mut said, mut said_at_ns) = (sampler.troubles(), 0);
+    let mut said = Said::default();
     loop {
         let start_ns = clock::monotonic_ns();
         let round = sampler.round(desk.interval.get()).await;
         let now = Facts { targets: sampler.targets(), version: sampler.version().chars().take(64).collect() };
+        said.troubles(desk, &sampler, now.targets.is_empty(), start_ns);
         facts.send_if_modified(|known| {
             let changed = *known != now;
             *known = now;
@@ -157,13 +122,6 @@ async fn keep_sampling(desk: &Desk, mut sampler: Sampler, facts: &watch::Sender<
             desk.samples.borrow_mut().push(sample);
             desk.news.notify_one();
         }
-        let troubles = sampler.troubles();
-        if troubles != said && start_ns.saturating_sub(said_at_ns) >= SAY_EVERY_NS {
-            let (tally, stale) = troubles;
-            let unsent = desk.samples.borrow().dropped();
-            warn!(?tally, stale, unsent, "rows without a value since the start");
-            (said, said_at_ns) = (troubles, start_ns);
-        }
         let spent = Duration::from_nanos(clock::monotonic_ns().saturating_sub(start_ns));
         tokio::select! {
             () = tokio::time::sleep(desk.interval.get().saturating_sub(spent)) => {}
@@ -172,8 +130,37 @@ async fn keep_sampling(desk: &Desk, mut sampler: Sampler, facts: &watch::Sender<
     }
 }
 
+/// What was said of lost rows, and when.
+#[derive(Default)]
+struct Said {
+    troubles: (Tally, u64),
+    at_ns: Option<u64>,
+}
+
+impl Said {
+    /// Says what is new since the last time, at most once a minute.
+    fn troubles(&mut self, desk: &Desk, sampler: &Sampler, no_targets: bool, now_ns: u64) {
+        let (tally, stale) = sampler.troubles();
+        // Every target is new once, which is no trouble.
+        let troubles = (Tally { first: 0, ..tally }, stale);
+        let too_soon = self.at_ns.is_some_and(|at_ns| now_ns.saturating_sub(at_ns) < SAY_EVERY_NS);
+        if too_soon || (troubles == self.troubles && !no_targets) {
+            return;
+        }
+        if no_targets {
+            let (name, root) = (&desk.config.sources.file_system, desk.config.sources.root.display());
+            warn!("no target of {name} could be read below {root}: nothing is reported until there is one");
+        }
+        if troubles != self.troubles {
+            let unsent = desk.samples.borrow().dropped();
+            warn!(?tally, stale, unsent, "rows and values that were left out since the start");
+        }
+        (self.troubles, self.at_ns) = (troubles, Some(now_ns));
+    }
+}
+
 /// How a session ended.
-enum End {
+pub(super) enum End {
     /// The controller is gone, or did not want us.
     Lost(String),
     /// Another agent has our name.
@@ -217,11 +204,13 @@ async fn keep_reporting(desk: &Desk, endpoint: &Endpoint, mut facts: watch::Rece
 }
 
 /// One session: its stream of orders, and what is allowed in it.
-struct Session {
+pub(super) struct Session {
     send: mpsc::Sender<v1::AgentMessage>,
     orders: tonic::Streaming<v1::AgentOrder>,
-    registered: bool,
-    message_bytes_max: usize,
+    /// The controller has answered: samples may go.
+    pub(super) registered: bool,
+    /// Longest message that it takes.
+    pub(super) message_bytes_max: usize,
 }
 
 async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<Facts>) -> End {
@@ -304,88 +293,4 @@ async fn open(
 /// A refusal as the controller puts it.
 fn said(status: &tonic::Status) -> String {
     format!("{}: {}", status.code(), status.message())
-}
-
-impl Desk {
-    fn has_news(&self) -> bool {
-        !self.samples.borrow().is_empty() || !self.canaries_done.borrow().is_empty()
-    }
-
-    /// The next thing to send. A sample that the controller would not take is passed over.
-    fn next_message(&self, bytes_max: usize) -> Option<Message> {
-        if let Some(done) = self.canaries_done.borrow_mut().take() {
-            return Some(Message::CanaryDone(done));
-        }
-        let sample = self.samples.borrow_mut().take()?;
-        let bytes = prost::Message::encoded_len(&sample);
-        if bytes > bytes_max {
-            warn!("a sample of {bytes} bytes is not sent: the controller takes {bytes_max}");
-            return None;
-        }
-        Some(Message::Sample(sample))
-    }
-
-    fn register(&self, facts: &Facts) -> v1::AgentMessage {
-        let config = &self.config;
-        let targets = facts.targets.iter().map(|target| v1::TargetFacts {
-            ost_index: target.ost_index,
-            capacity_bytes: target.capacity_bytes,
-            read_bps: config.priors.read_bps,
-            write_bps: config.priors.write_bps,
-        });
-        let register = v1::Register {
-            protocol: PROTOCOL,
-            file_system: config.sources.file_system.clone(),
-            server: config.server.clone(),
-            instance: self.instance,
-            started_unix_ns: self.started_unix_ns,
-            agent_version: env!("CARGO_PKG_VERSION").to_owned(),
-            file_system_version: facts.version.clone(),
-            link_bps: config.link_bps,
-            enclosure: config.enclosure,
-            targets: targets.collect(),
-            can_canary: !config.canary_folders.is_empty(),
-        };
-        v1::AgentMessage { message: Some(Message::Register(register)) }
-    }
-
-    /// Does what the controller orders; an end where it ends the session.
-    fn obey(
-        &self,
-        session: &mut Session,
-        order: Order,
-        canary_to: &mpsc::Sender<v1::CanaryDone>,
-    ) -> Option<End> {
-        match order {
-            Order::Registered(registered) => {
-                if !INTERVAL_MS.contains(&registered.interval_ms) {
-                    return Some(End::Lost(format!("asks for an interval of {} ms", registered.interval_ms)));
-                }
-                session.registered = true;
-                session.message_bytes_max = MESSAGE_BYTES_MAX.min(registered.message_bytes_max as usize);
-                let interval = Duration::from_millis(u64::from(registered.interval_ms));
-                if self.interval.replace(interval) != interval {
-                    self.interval_changed.notify_one();
-                }
-                info!("registered: session {}, a sample every {interval:?}", registered.session);
-            }
-            Order::Canary(canary) => self.start_canary(canary, canary_to.clone()),
-            Order::Superseded(superseded) => return Some(End::Superseded(superseded.by_instance)),
-        }
-        None
-    }
-
-    fn start_canary(&self, canary: v1::Canary, done: mpsc::Sender<v1::CanaryDone>) {
-        let ost_index = canary.ost_index;
-        let folder = self.config.canary_folders.get(&ost_index).cloned();
-        let canaries = self.canaries.clone();
-        tokio::spawn(async move {
-            let seconds = match folder {
-                Some(folder) => canaries.run(ost_index, folder, canary.bytes).await,
-                None => None,
-            };
-            // The session that asked may be over.
-            let _ = done.try_send(v1::CanaryDone { ost_index, seconds });
-        });
-    }
 }

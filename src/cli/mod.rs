@@ -1,6 +1,7 @@
 //! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
 //! messages on standard error.
 
+mod admin;
 mod agent;
 mod analyze;
 mod calibrate;
@@ -35,6 +36,14 @@ struct Cli {
 enum Tool {
     /// Serve agents, nodes and tools: the control plane of one or several file systems
     Controller(Box<controller::ControllerArgs>),
+    /// How the controller and its file systems stand
+    Status(admin::StatusArgs),
+    /// Targets: list them, take them out, give them back
+    Ost(admin::OstArgs),
+    /// What is wanted of the controller: observe or apply, canaries, detection
+    Policy(admin::PolicyArgs),
+    /// Where a file lies and why, or why the plan in force is as it is
+    Explain(admin::ExplainArgs),
     /// Make a recorded controller's decisions again, and compare the tables
     Replay(controller::ReplayArgs),
     /// Replay workloads against placement policies on a simulated file system
@@ -81,6 +90,10 @@ const EXIT_FAILURE: u8 = 1;
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().tool {
         Tool::Controller(args) => controller::run(&args),
+        Tool::Status(args) => admin::status(&args),
+        Tool::Ost(args) => admin::ost(&args),
+        Tool::Policy(args) => admin::policy(&args),
+        Tool::Explain(args) => admin::explain(&args),
         Tool::Replay(args) => controller::run_replay(&args),
         Tool::Sim(args) => match args.tool {
             Some(SimTool::Flows(args)) => flows::run(&args),

@@ -1,6 +1,6 @@
 //! `tarazu node`: the daemon beside the applications of one compute node.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
@@ -34,8 +34,13 @@ pub(crate) fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     // Messages go to standard error; a second logger of the same process is no reason to stop.
     let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
     let NodeArgs { controller, file_systems, run_dir, node } = args;
-    let from_environment = || std::env::var_os(RUN_DIR_VARIABLE).map(PathBuf::from);
-    let run_dir = run_dir.or_else(from_environment).unwrap_or_else(|| PathBuf::from(RUN_DIR));
+    let run_dir = self::run_dir(run_dir.as_deref());
     node::run(&Config { controller, file_systems, run_dir, node })?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// The run directory: as given, else as the environment says, else the usual one.
+pub(crate) fn run_dir(given: Option<&Path>) -> PathBuf {
+    let from_environment = || std::env::var_os(RUN_DIR_VARIABLE).map(PathBuf::from);
+    given.map(Path::to_owned).or_else(from_environment).unwrap_or_else(|| PathBuf::from(RUN_DIR))
 }

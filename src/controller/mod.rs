@@ -72,6 +72,9 @@ pub(crate) enum ServeError {
     /// The state directory.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The folder of event logs.
+    #[error("cannot make {} for event logs ({source}); name another folder with record", path.display())]
+    Record { path: std::path::PathBuf, source: std::io::Error },
     /// An address.
     #[error("cannot listen on {address} ({setting}): {source}")]
     Listen { address: SocketAddr, setting: &'static str, source: std::io::Error },
@@ -91,6 +94,10 @@ pub(crate) async fn run(
     told: impl FnOnce(SocketAddr, SocketAddr),
 ) -> Result<(), ServeError> {
     let clock = Clock::start();
+    if let Some(path) = &config.record {
+        let made = std::fs::create_dir_all(path);
+        made.map_err(|source| ServeError::Record { path: path.clone(), source })?;
+    }
     let mut store = RedbStore::open(&config.state_dir)?;
     let state = store.load()?;
     if state.fresh() {

@@ -174,7 +174,6 @@ pub(crate) fn read(run_dir: &Path, uid: u32) -> io::Result<Vec<Decision>> {
 ///
 /// # Errors
 /// As [`read`].
-#[allow(dead_code, reason = "`tarazu explain FILE` asks it")]
 pub(crate) fn latest(run_dir: &Path, uid: u32, path: &[u8]) -> io::Result<Option<Decision>> {
     let hash = tarazu_layout::hash::bytes(path);
     Ok(read(run_dir, uid)?.into_iter().rev().find(|decision| decision.path_hash == hash))
