@@ -156,7 +156,8 @@ impl Actor {
             Command::AgentGone { server, session } => self.agent_gone(server, session),
             Command::Node(report) => self.node(report),
             Command::NodesGone(nodes) => {
-                let ended: Vec<JobId> = nodes.into_iter().flat_map(|node| self.jobs.gone(node)).collect();
+                let mut ended: Vec<JobId> = nodes.into_iter().flat_map(|node| self.jobs.gone(node)).collect();
+                ended.extend(self.jobs.silent(self.now()));
                 ended.into_iter().for_each(|job| self.step(Event::JobEnded(job)));
             }
             Command::Drain { osts, drain, reply } => self.drain(&osts, drain.as_ref(), reply),
@@ -339,7 +340,7 @@ impl Actor {
         for start in &starts {
             match job_start(start) {
                 Ok(start) => {
-                    self.jobs.runs(start.job, node);
+                    self.jobs.runs(start.job, node, self.now());
                     self.step(Event::JobStarted(start));
                 }
                 Err(error) => self.shared.counters.refuse(error.kind()),
@@ -353,6 +354,8 @@ impl Actor {
             })
             .collect();
         if !files.is_empty() {
+            let now = self.now();
+            files.iter().for_each(|file| self.jobs.heard(file.job, now));
             self.shared.counters.place(&files);
             self.step(Event::Placed(files));
         }
@@ -426,6 +429,11 @@ impl Actor {
         for event in events {
             self.step(event);
             writes.append(&mut self.asked);
+        }
+        if writes.is_empty() {
+            // Cannot be: targets are known. Whoever asks must not wait for ever all the same.
+            let _ = reply.send(Err(IntentRefused::NotDurable("it was refused".into())));
+            return;
         }
         self.intents.wait(&writes, reply);
     }
