@@ -22,6 +22,7 @@ use super::command::{Command, IntentRefused, NodeReport, Registered};
 use super::counters::Counters;
 use super::intents::Intents;
 use super::jobs::JobNodes;
+use super::lasting;
 use super::stored;
 use super::tables::Tables;
 use super::views;
@@ -51,6 +52,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     /// The folder of event logs.
     pub(crate) record: Option<std::path::PathBuf>,
+    /// The file of the newest table, for the next life: nodes hold that one, and need only what changed since.
+    pub(crate) last_table: std::path::PathBuf,
     /// Nothing was in the state directory at the start.
     pub(crate) is_fresh: bool,
 }
@@ -106,6 +109,9 @@ impl Actor {
             effects: Vec::new(),
             asked: Vec::new(),
         };
+        if let Some(table) = lasting::read(&actor.around.last_table) {
+            actor.shared.tables.remember(&table);
+        }
         actor.restore();
         actor
     }
@@ -477,6 +483,9 @@ impl Actor {
             Effect::Publish(publication) => {
                 self.shared.counters.publish();
                 self.shared.tables.publish(&publication, now);
+                let path = self.around.last_table.clone();
+                // Comfort only: it is written when there is time, and its loss costs whole tables instead of deltas.
+                tokio::task::spawn_blocking(move || lasting::write(&path, &publication.table));
             }
             Effect::Confirm(_) => self.shared.tables.confirm(now),
             Effect::Canary { target, bytes } => self.canary(target, bytes),

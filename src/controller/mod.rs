@@ -13,6 +13,7 @@ mod http;
 mod intents;
 mod jobs;
 pub(crate) mod json;
+mod lasting;
 mod metrics;
 pub(crate) mod replay;
 mod services;
