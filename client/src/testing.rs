@@ -47,6 +47,7 @@ impl Place {
         for folder in ["run/scratch", "run/placed", "proc/self", "proc/sys/kernel/random", "sys", "fs"] {
             std::fs::create_dir_all(place.at(folder)).unwrap();
         }
+        chmod(&place.at("run/scratch"), 0o755);
         std::fs::write(place.at("proc/sys/kernel/random/boot_id"), BOOT_ID).unwrap();
         std::fs::write(place.at("proc/sys/kernel/hostname"), "node7\n").unwrap();
         place
@@ -65,6 +66,7 @@ impl Place {
             mark.push_str(&format!("{} {}\n", target * 10, folder.display()));
         }
         std::fs::write(self.at("fs/.tarazu-targets"), mark).unwrap();
+        chmod(&self.at("fs/.tarazu-targets"), 0o644);
         self
     }
 
@@ -102,8 +104,14 @@ impl Place {
     /// Publishes a table; returns its bytes.
     pub(crate) fn publish(&self, spec: &TableSpec) -> Vec<u8> {
         let bytes = published(spec, START_NS);
-        std::fs::write(self.table(), &bytes).unwrap();
+        self.write_table(&bytes);
         bytes
+    }
+
+    /// Puts these bytes where the table lies.
+    pub(crate) fn write_table(&self, bytes: &[u8]) {
+        std::fs::write(self.table(), bytes).unwrap();
+        chmod(&self.table(), 0o644);
     }
 
     pub(crate) fn table(&self) -> PathBuf {
@@ -116,6 +124,12 @@ impl Place {
         let bytes: Vec<u8> = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
         decode(&bytes)
     }
+}
+
+/// Whatever the mask of whoever runs the tests.
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// The bytes that a daemon on this host publishes.
