@@ -212,6 +212,8 @@ struct Inside {
     /// Files made by this test whose failures count: those under this folder.
     root: PathBuf,
     now_ns: AtomicU64,
+    /// How far the clock goes at each look at it.
+    tick_ns: AtomicU64,
     euid: AtomicU32,
     fails: Mutex<BTreeMap<Step, i32>>,
     layouts: Mutex<BTreeMap<(u64, u64), Vec<u8>>>,
@@ -235,6 +237,11 @@ impl Fake {
 
     pub(crate) fn pass(&self, span: Duration) {
         self.0.now_ns.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Every look at the clock takes so long.
+    pub(crate) fn slow_down(&self, tick: Duration) {
+        self.0.tick_ns.store(tick.as_nanos() as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn set_euid(&self, euid: u32) {
@@ -394,7 +401,8 @@ impl System for Fake {
     }
 
     fn boot_ns(&self) -> u64 {
-        self.0.now_ns.load(Ordering::Relaxed)
+        let tick_ns = self.0.tick_ns.load(Ordering::Relaxed);
+        self.0.now_ns.fetch_add(tick_ns, Ordering::Relaxed)
     }
 
     fn pid(&self) -> u32 {

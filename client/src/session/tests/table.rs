@@ -167,6 +167,22 @@ fn a_surprise_opens_the_circuit() {
     assert_eq!(make(&session, &place, "c").0, None);
 }
 
+/// A look that takes too long is a surprise too: what it read is used, and for half a minute there is no other.
+#[test]
+fn a_slow_look_opens_the_circuit() {
+    let (place, fake) = lustre();
+    place.publish(&spec(2));
+    let budget = Duration::from_millis(1);
+    let session = place.session_with(Options { budget, ..place.options() }, fake.clone());
+    fake.slow_down(2 * budget);
+    assert_eq!(make(&session, &place, "a").0, None);
+    fake.slow_down(Duration::ZERO);
+    assert_eq!(make(&session, &place, "b").0, Some(Why::Paused));
+    fake.pass(31 * SECOND);
+    assert_eq!(make(&session, &place, "c").0, None);
+    assert_eq!(make(&session, &place, "d").0, None);
+}
+
 #[test]
 fn names_of_file_systems_do_not_lead_elsewhere() {
     for name in ["..", "a/b", "", ".hidden", "a b", &"x".repeat(65)] {
