@@ -62,13 +62,22 @@ fn main() {
     let root = place.path();
     common::make(root, "bench", std::fs::metadata(root).unwrap().uid());
     let (apply, observe) = (session(root, Mode::Apply), session(root, Mode::Observe));
-    let mut took: [Vec<f64>; 3] = Default::default();
+    let mut took: [Vec<f64>; 4] = Default::default();
+    let target = root.join("targets/0");
     for number in 0..ROUNDS {
         let folder = |name: &str| root.join(format!("fs/{name}{number}"));
         took[0].push(round(&root.join(format!("plain{number}")), plain));
+        // The least that a file on another folder's target takes: made there, linked here.
+        let mut number_in_round = 0;
+        took[1].push(round(&folder("by_hand"), |path| {
+            number_in_round += 1;
+            let file = target.join(format!("by_hand{number}-{number_in_round}"));
+            plain(&file);
+            std::os::unix::fs::symlink(&file, path).unwrap();
+        }));
         let with = |session: &Session, path: &Path| drop(session.create(path, FLAGS, 0o600).unwrap());
-        took[1].push(round(&folder("observe"), |path| with(&observe, path)));
-        took[2].push(round(&folder("apply"), |path| with(&apply, path)));
+        took[2].push(round(&folder("observe"), |path| with(&observe, path)));
+        took[3].push(round(&folder("apply"), |path| with(&apply, path)));
         // What a daemon and a sweep would do between two bursts.
         let targets = (0..common::TARGETS).map(|target| format!("targets/{target}"));
         for emptied in targets.chain(["run/placed".to_owned()]) {
@@ -83,10 +92,14 @@ fn main() {
         rounds.sort_by(f64::total_cmp);
         rounds[ROUNDS / 2] / 1000.0
     });
-    for (name, median) in
-        ["plain open()", "observe (made on a target, not steered)", "apply (steered and told)"]
-            .iter()
-            .zip(medians)
+    for (name, median) in [
+        "plain open()",
+        "open() and symlink() by hand",
+        "observe (made on a target, not steered)",
+        "apply (steered and told)",
+    ]
+    .iter()
+    .zip(medians)
     {
         println!("{name:42} {median:7.2} us a file, {:.2} x plain", median / medians[0]);
     }
