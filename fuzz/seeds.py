@@ -177,7 +177,58 @@ def spool(folder):
     save(folder, "spool", b"".join(framed))
 
 
+def varint(number):
+    out = b""
+    while number > 127:
+        out, number = out + bytes([number & 127 | 128]), number >> 7
+    return out + bytes([number])
+
+
+def message(**fields):
+    """A protobuf message: f1=3 is a number, f1=1.5 a double, f1=b"" bytes or a message, f1=[...] repeated; fixed64 as x1."""
+    out = b""
+    for name, values in fields.items():
+        number = int(name[1:])
+        for value in values if isinstance(values, list) else [values]:
+            if isinstance(value, bytes):
+                out += varint(number << 3 | 2) + varint(len(value)) + value
+            elif isinstance(value, float):
+                out += varint(number << 3 | 1) + struct.pack("<d", value)
+            elif name[0] == "x":
+                out += varint(number << 3 | 1) + struct.pack("<Q", value)
+            else:
+                out += varint(number << 3) + varint(value)
+    return out
+
+
+def event_log(folder):
+    """Logs of few messages (record.proto), one kind in each, some cut or with time going back."""
+    head = lambda version: message(f1=1, f2=message(f1=version, f2=b"scratch", f3=1, f4=5000, x5=7, f6=0.001, f7=0.0002, f8=message(f1=2, f3=1)))
+    drain = message(f1=b"disks", f2=1790000000000000000, f3=b"ops", f4=1780000000000000000)
+    facts = lambda ost: message(f1=ost, f2=1 << 44, f3=1e9, f4=9e8)
+    row = lambda ost: message(f1=ost, f2=1 << 30, f3=1 << 29, f4=100, f5=0.01, f6=2.5, f7=1.5, f8=1 << 43)
+    sample = message(f1=1, f2=5.0, f3=3, f4=0.5, f5=[row(0), row(1)])
+    placed = message(f1=9, x2=77, f3=varint(0) + varint(300), f4=1 << 30, f5=b"")
+    kinds = {
+        3: message(f1=4, f2=message(f1=1, f2=drain), f3=message(f1=2)),
+        4: message(f1=[message(f1=facts(ost), f2=ost // 2) for ost in range(4)], f2=[message(f1=1e10, f2=1), message(f1=1e10)], f3=message(f1=3, f2=drain)),
+        5: message(f1=1), 6: 5, 7: message(f1=0, f2=3, f3=sample), 8: message(f1=[placed, placed]), 9: message(f1=9), 10: 9,
+        11: message(f1=1, f2=0.25), 12: message(f1=7, f2=drain), 13: message(f1=1), 14: 2, 15: 1,
+        16: message(f1=message(f1=4, f2=1), f3=1234), 17: message(f1=1, f2=0.5, f3=0.25),
+    }
+    frame = lambda body: varint(len(body)) + body
+    events = {kind: frame(message(f1=1000 + kind, **{f"f{kind}": body})) for kind, body in kinds.items()}
+    start = frame(head(1))
+    for kind, event in events.items():
+        save(folder, "event_log", start + event)
+        save(folder, "event_log", start + event + event[: len(event) // 2])
+    whole = start + b"".join(events.values())
+    for data in (b"", start, whole, start + events[15] + events[5], start + start, frame(head(2)), start + b"\0", start + b"\xff" * 11, events[4] + start):
+        save(folder, "event_log", data)
+
+
 darshan(sys.argv[1])
 text(sys.argv[1])
 lov(sys.argv[1])
 spool(sys.argv[1])
+event_log(sys.argv[1])

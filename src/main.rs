@@ -1,10 +1,16 @@
-//! The one command: offline tools today, services when they are built.
+//! The one command: services and offline tools.
 
 // Printing goes through `cli::output`, which cannot panic where nobody reads.
 #![deny(clippy::print_stdout, clippy::print_stderr)]
 
+mod agent;
 mod cli;
+mod config;
+mod controller;
 mod html;
+mod node;
+mod record;
+mod store;
 
 use std::process::ExitCode;
 

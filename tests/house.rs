@@ -51,7 +51,12 @@ const HOUSE: &[Room] = &[
         may_use: &["tarazu-layout", "tarazu-table", "tarazu-core", "tarazu-workload"],
         outside: None,
     },
-    Room { name: "tarazu-proto", folder: "proto", may_use: &["tarazu-layout", "tarazu-core"], outside: None },
+    Room {
+        name: "tarazu-proto",
+        folder: "proto",
+        may_use: &["tarazu-layout", "tarazu-table", "tarazu-core"],
+        outside: None,
+    },
     Room {
         name: "tarazu-client",
         folder: "client",

@@ -9,7 +9,7 @@ use std::process::{Command, Output, Stdio};
 const LOG: &str = "traces/darshan/ckpt-fpp-n16-lustre.darshan";
 
 /// One call of each tool and form that prints data.
-const TOOLS: [&[&str]; 10] = [
+const TOOLS: [&[&str]; 12] = [
     &["sim", "--seeds", "2"],
     &["sim", "--seeds", "2", "--output", "json"],
     &["sim", "--seeds", "2", "--output", "csv"],
@@ -27,6 +27,8 @@ const TOOLS: [&[&str]; 10] = [
     &["trace", "show", LOG, "--output", "json"],
     &["trace", "show", LOG, LOG, LOG],
     &["trace", "convert", LOG, "--out", "-"],
+    &["config", "show", "--origin"],
+    &["config", "show", "--output", "json"],
 ];
 
 /// Runs with the given standard output and keeps standard error.

@@ -67,6 +67,12 @@ impl Ledger {
         Self { per_target: vec![0; targets], streams: vec![0; targets], ..Self::default() }
     }
 
+    /// Goes on with more targets.
+    pub(crate) fn grow(&mut self, targets: usize) {
+        self.per_target.resize(targets.max(self.per_target.len()), 0);
+        self.streams.resize(self.per_target.len(), 0);
+    }
+
     /// Work expected on a target; 0 for one that does not exist.
     #[must_use]
     pub fn outstanding(&self, target: TargetId) -> Bytes {

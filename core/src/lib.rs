@@ -1,6 +1,6 @@
 //! Every decision of tarazu as pure code.
 //!
-//! This crate owns what the controller sees ([`view`]), what was placed ([`ledger`]), what is foreseen
+//! This crate owns who reports ([`registry`]), what the controller sees ([`view`]), what was placed ([`ledger`]), what is foreseen
 //! ([`demand`]), how work is spread ([`planner`], [`fill`], [`ring`], and
 //! exactly, over all requests at once, [`mincost`]), how a single file is placed
 //! ([`placement`], [`stock`], for comparison [`rivals`]) and the controller as a state machine ([`control`]). The simulator and
@@ -26,6 +26,7 @@ pub mod planner;
 pub mod policy;
 pub mod publish;
 pub mod recent;
+pub mod registry;
 pub mod ring;
 pub mod rivals;
 pub mod rng;

@@ -79,6 +79,13 @@ impl Persistence {
         }
     }
 
+    /// Goes on with more targets.
+    pub(crate) fn grow(&mut self, targets: usize) {
+        self.newest.resize(targets.max(self.newest.len()), None);
+        self.history.resize(self.newest.len(), VecDeque::new());
+        self.keeps = KEPT.powf(1.0 / self.newest.len().max(1) as f64);
+    }
+
     /// Takes in a target's load over the last `interval_s` seconds, as a share of its bandwidth. Shares
     /// above 1 count as 1, what is no number or negative as 0; targets that do not exist are ignored.
     pub fn observe(&mut self, place: usize, load: f64, interval_s: f64, now: Time) {

@@ -99,6 +99,8 @@ pub struct Plan {
     pub made_at: Time,
     /// Fewer than half of the targets were fresh: clients are to use the steady ring only.
     pub steady_only: bool,
+    /// An operator wants plans only: the table leaves every file to the file system.
+    pub observe_only: bool,
     /// One entry a target.
     pub reasons: Vec<TargetReason>,
     /// One entry a target.

@@ -133,6 +133,7 @@ impl Planner for TarazuPlanner {
             order: Order::default(),
             made_at: self.now,
             steady_only: view.is_mostly_silent(self.now, self.fresh_within),
+            observe_only: false,
             reasons,
             beliefs: Belief::of_all(view, &facts.write_bps, &facts.burden, self.now),
             classes,

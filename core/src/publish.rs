@@ -1,6 +1,6 @@
 //! From a plan to the bytes of its table: the plan's only form outside the controller.
 
-use tarazu_table::{Class, EncodeError, Flags, RingSpec, TableSpec, encode};
+use tarazu_table::{Class, EncodeError, Flags, JobEntry, RingSpec, TableSpec, encode};
 
 use crate::control::ControlConfig;
 use crate::demand::CLASS_BOUNDS;
@@ -33,10 +33,16 @@ pub fn encode_plan(
         interval: config.interval,
         flags: Flags { steady_only: plan.steady_only },
         targets: topology.targets().iter().map(|spec| spec.ost).collect(),
-        jobs: if classes.is_empty() { Vec::new() } else { plan.jobs.clone() },
+        jobs: if classes.is_empty() { Vec::new() } else { jobs(plan) },
         classes,
         rings,
     })
+}
+
+/// What clients are told of jobs: nothing is worthwhile while an operator only looks on.
+fn jobs(plan: &Plan) -> Vec<JobEntry> {
+    let told = |job: &JobEntry| JobEntry { worthwhile: job.worthwhile && !plan.observe_only, ..*job };
+    plan.jobs.iter().map(told).collect()
 }
 
 /// Each class has its own ring *now*; the one steady ring comes last.

@@ -31,6 +31,11 @@ impl Recent {
         Self { bytes: vec![(0.0, Time::ZERO); targets] }
     }
 
+    /// Goes on with more targets.
+    pub(crate) fn grow(&mut self, targets: usize) {
+        self.bytes.resize(targets.max(self.bytes.len()), (0.0, Time::ZERO));
+    }
+
     /// Counts bytes written by now. Targets that do not exist are ignored.
     pub fn add(&mut self, target: TargetId, written: Bytes, now: Time) {
         let faded = self.bytes(target, now);

@@ -9,12 +9,13 @@ use std::collections::BTreeMap;
 use tarazu_layout::{Bytes, JobId, ServerId, TargetId, Time};
 use tarazu_table::JobKey;
 
+use crate::control::Drain;
 use crate::health::{Judgement, RAMP_IN, RAMP_IN_NEW, Ramp, ramp_out};
 use crate::ledger::Ledger;
 use crate::persistence::Persistence;
 use crate::recent::{Recent, faded};
 use crate::sample::{INTERVAL_MIN_S, JobStart, LoadSample, Placed, PlacedOutcome, TargetFlags, TargetSample};
-use crate::topology::Topology;
+use crate::topology::{TargetSpec, Topology};
 
 /// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
 pub const JOBS_MAX: usize = 16_384;
@@ -79,8 +80,40 @@ pub struct TargetView {
     pub ramp: Option<Ramp>,
     /// The newest load, `None` before the first sample.
     pub load: Option<Load>,
-    /// Whether an operator has drained it.
-    pub drained: bool,
+    /// Its agent reported once and does not any more: nobody knows whether it is still there.
+    pub silent: bool,
+    /// An operator's word that it gets no new files.
+    pub drained: Option<Drain>,
+}
+
+impl TargetView {
+    /// Before its first sample.
+    fn unseen(spec: &TargetSpec) -> Self {
+        Self {
+            flags: TargetFlags::default(),
+            free: spec.capacity,
+            health: Health::WELL,
+            judged: None,
+            ramp: None,
+            load: None,
+            silent: false,
+            drained: None,
+        }
+    }
+}
+
+/// Why a topology cannot follow the present one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GrowError {
+    /// A target is missing, or another has its number.
+    #[error("{0} is missing from the new topology, or its number is another target's")]
+    Target(TargetId),
+    /// There are fewer servers.
+    #[error("the new topology has fewer than the {now} servers of now")]
+    Servers {
+        /// Servers of now.
+        now: usize,
+    },
 }
 
 /// Why a target gets no new files.
@@ -96,13 +129,15 @@ pub enum Exclusion {
     Degraded,
     /// Judged sick.
     Sick,
+    /// Nothing was heard of it for three intervals.
+    Silent,
 }
 
 impl Exclusion {
     /// Whether it rests on a judgement of ours, and so is subject to the cap on such exclusions.
     #[must_use]
     pub fn is_automatic(self) -> bool {
-        matches!(self, Self::Sick)
+        matches!(self, Self::Sick | Self::Silent)
     }
 
     /// A short stable name for counters.
@@ -114,6 +149,7 @@ impl Exclusion {
             Self::Full => "full",
             Self::Degraded => "degraded",
             Self::Sick => "sick",
+            Self::Silent => "silent",
         }
     }
 }
@@ -190,16 +226,7 @@ impl View {
     /// A view before the first sample.
     #[must_use]
     pub fn new(topology: Topology) -> Self {
-        let unseen = |spec: &crate::topology::TargetSpec| TargetView {
-            flags: TargetFlags::default(),
-            free: spec.capacity,
-            health: Health::WELL,
-            judged: None,
-            ramp: None,
-            load: None,
-            drained: false,
-        };
-        let targets: Vec<_> = topology.targets().iter().map(unseen).collect();
+        let targets: Vec<_> = topology.targets().iter().map(TargetView::unseen).collect();
         let ledger = Ledger::new(targets.len());
         let recent = Recent::new(targets.len());
         let proved = vec![(0.0, Time::ZERO); targets.len()];
@@ -216,6 +243,34 @@ impl View {
             newest,
             persistence,
         }
+    }
+
+    /// Goes on with another topology, in which every target and server has the number that it has now; what
+    /// was seen of them stays.
+    ///
+    /// # Errors
+    /// A target or server of now that is missing or has another number.
+    pub fn grow(&mut self, topology: Topology) -> Result<(), GrowError> {
+        let (now, then) = (self.topology.targets(), topology.targets());
+        let moved = now
+            .iter()
+            .enumerate()
+            .find(|(number, spec)| then.get(*number).is_none_or(|continued| continued.ost != spec.ost));
+        if let Some((number, _)) = moved {
+            return Err(GrowError::Target(TargetId(number as u32)));
+        }
+        if topology.servers().len() < self.topology.servers().len() {
+            return Err(GrowError::Servers { now: self.topology.servers().len() });
+        }
+        let targets = then.len();
+        self.targets.extend(then[self.targets.len()..].iter().map(TargetView::unseen));
+        self.ledger.grow(targets);
+        self.recent.grow(targets);
+        self.persistence.grow(targets);
+        self.proved.resize(targets, (0.0, Time::ZERO));
+        self.newest.resize(topology.servers().len(), None);
+        self.topology = topology;
+        Ok(())
     }
 
     /// Takes a sample in, whole or not at all. Returns whether it says anything that a plan would look
@@ -315,6 +370,11 @@ impl View {
             let is_new = free_share(row.free, spec.capacity) > EMPTY_ABOVE;
             target.ramp = Some(Ramp { from: now, takes: if is_new { RAMP_IN_NEW } else { RAMP_IN } });
         }
+        let was_silent = std::mem::take(&mut target.silent);
+        if was_silent {
+            target.ramp = Some(Ramp { from: now, takes: RAMP_IN });
+        }
+        let material = material || was_silent;
         let delivered = load.write_bps / spec.write_bps + load.read_bps / spec.read_bps;
         let proved = &mut self.proved[row.target.index()];
         if delivered >= faded(*proved, now) {
@@ -379,7 +439,7 @@ impl View {
         if flags.refuses_objects() {
             return Some(Exclusion::Unusable);
         }
-        if seen.drained {
+        if seen.drained.is_some() {
             return Some(Exclusion::Drained);
         }
         if is_full(flags, seen.free, spec.capacity) {
@@ -388,8 +448,10 @@ impl View {
         if flags.degraded {
             return Some(Exclusion::Degraded);
         }
-        let sick = seen.health.read.min(seen.health.write) < SICK_BELOW;
-        sick.then_some(Exclusion::Sick)
+        if seen.health.read.min(seen.health.write) < SICK_BELOW {
+            return Some(Exclusion::Sick);
+        }
+        seen.silent.then_some(Exclusion::Silent)
     }
 
     /// Share of a target's speed that new work may count on while it comes back, is new, or fills up: 0
@@ -406,6 +468,16 @@ impl View {
     #[must_use]
     pub fn load_persistence(&self) -> f64 {
         self.persistence.get()
+    }
+
+    /// Marks targets that were heard of once and not for `max_age`. Returns whether any fell silent.
+    pub fn note_silence(&mut self, now: Time, max_age: std::time::Duration) -> bool {
+        let mut any = false;
+        for target in self.targets.iter_mut().filter(|target| !target.silent) {
+            target.silent = target.load.is_some_and(|load| now.since(load.at) > max_age);
+            any |= target.silent;
+        }
+        any
     }
 
     /// Targets whose newest sample is not older than `max_age`.

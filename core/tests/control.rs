@@ -4,9 +4,10 @@ mod common;
 
 use std::sync::Arc;
 
-use common::{INTERVAL, job, sample, topology};
+use common::{INTERVAL, drain, job, sample, topology};
 use tarazu_core::control::{
-    Control, ControlConfig, Durable, Effect, Event, Problem, Publication, Refused, SOLVE_INTERVALS_MAX,
+    Control, ControlConfig, Drain, Durable, Effect, Event, Policy, Problem, Publication, Refused,
+    SOLVE_INTERVALS_MAX, STARTING_MAX,
 };
 use tarazu_core::plan::Plan;
 use tarazu_core::planner::{Parts, TarazuPlanner};
@@ -45,7 +46,7 @@ impl Shell {
     /// Starts and makes the first term durable.
     fn started() -> (Self, Vec<Effect>) {
         let mut shell = Self::new();
-        let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![] }));
+        let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![], policy: None }));
         let effects = shell.step(Event::Persisted { write });
         (shell, effects)
     }
@@ -101,7 +102,7 @@ fn refusal(effects: Vec<Effect>) -> Option<Refused> {
 #[test]
 fn nothing_is_planned_before_the_term_is_durable() {
     let mut shell = Shell::new();
-    let effects = shell.step(Event::Started { stored_term: 4, drained: vec![] });
+    let effects = shell.step(Event::Started { stored_term: 4, drained: vec![], policy: None });
     assert!(matches!(effects[..], [Effect::Persist { record: Durable::Term(5), .. }]));
     let write = write_of(&effects);
     assert!(problem_of(shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))))).is_none());
@@ -143,13 +144,13 @@ fn a_higher_term_seen_stops_publishing_until_ours_is_above_it() {
 fn a_drain_takes_effect_when_it_is_durable() {
     let (mut shell, _) = Shell::started();
     let target = TargetId(1);
-    let write = write_of(&shell.step(Event::Drain { target, drained: true }));
-    assert!(!shell.control.view().targets[1].drained);
+    let write = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
+    assert!(!shell.control.view().targets[1].drained.is_some());
     shell.step(Event::Persisted { write });
-    assert!(shell.control.view().targets[1].drained);
+    assert!(shell.control.view().targets[1].drained.is_some());
     let refused = refusal(shell.step(Event::Persisted { write }));
     assert_eq!(refused, Some(Refused::UnknownWrite { write }));
-    let refused = refusal(shell.step(Event::Drain { target: TargetId(4), drained: true }));
+    let refused = refusal(shell.step(Event::Drain { target: TargetId(4), drain: Some(drain()) }));
     assert_eq!(refused, Some(Refused::UnknownTarget(TargetId(4))));
 }
 
@@ -204,8 +205,8 @@ fn a_plan_without_news_is_confirmed_every_interval_and_made_anew_when_agents_fal
     let mut plans = 0;
     for step in 1..10 {
         shell.wait();
-        for server in 0..2 {
-            let effects = shell.step(quiet(step, server));
+        for event in [quiet(step, 0), quiet(step, 1), Event::Tick] {
+            let effects = shell.step(event);
             confirmed += effects.iter().filter(|effect| matches!(effect, Effect::Confirm(_))).count();
             if let Some(problem) = problem_of(effects) {
                 shell.solved(&problem);
@@ -231,8 +232,8 @@ fn a_plan_without_news_is_confirmed_every_interval_and_made_anew_when_agents_fal
 fn an_impossible_term_is_refused_and_one_before_the_start_waits() {
     let mut shell = Shell::new();
     assert!(shell.step(Event::SawTerm(50)).is_empty(), "nothing is known before the start");
-    shell.step(Event::Started { stored_term: 100, drained: vec![TargetId(2)] });
-    assert!(shell.control.view().targets[2].drained, "a drain survives a restart");
+    shell.step(Event::Started { stored_term: 100, drained: vec![(TargetId(2), drain())], policy: None });
+    assert!(shell.control.view().targets[2].drained.is_some(), "a drain survives a restart");
     let refused = refusal(shell.step(Event::SawTerm(u64::MAX)));
     assert_eq!(refused, Some(Refused::ImpossibleTerm { seen: u64::MAX, known: 101 }));
     let effects = shell.step(Event::SawTerm(103));
@@ -243,11 +244,11 @@ fn an_impossible_term_is_refused_and_one_before_the_start_waits() {
 fn drains_may_become_durable_in_any_order() {
     let (mut shell, _) = Shell::started();
     let target = TargetId(1);
-    let out = write_of(&shell.step(Event::Drain { target, drained: true }));
-    let back = write_of(&shell.step(Event::Drain { target, drained: false }));
+    let out = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
+    let back = write_of(&shell.step(Event::Drain { target, drain: None }));
     shell.step(Event::Persisted { write: back });
     shell.step(Event::Persisted { write: out });
-    assert!(!shell.control.view().targets[1].drained, "the newest word counts");
+    assert!(!shell.control.view().targets[1].drained.is_some(), "the newest word counts");
 }
 
 #[test]
@@ -340,9 +341,126 @@ fn a_restarted_controller_deals_under_other_numbers() {
         let mut shell = Shell::new();
         shell.now = Time(at_s * 1_000_000_000);
         shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))));
-        let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![] }));
+        let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![], policy: None }));
         let problem = problem_of(shell.step(Event::Persisted { write })).expect("a problem");
         shell.solve(&problem).jobs[0].place.expect("a place").deal
     };
     assert_ne!(deal(100), deal(160));
+}
+
+#[test]
+fn a_drain_ends_by_itself_when_its_end_is_durable() {
+    let (mut shell, _) = Shell::started();
+    let target = TargetId(1);
+    let until = Some(shell.now + INTERVAL);
+    let write = write_of(&shell.step(Event::Drain { target, drain: Some(Drain { until, ..drain() }) }));
+    shell.step(Event::Persisted { write });
+    assert!(shell.control.view().targets[1].drained.is_some());
+    shell.wait();
+    let effects = shell.step(Event::Tick);
+    let ends = |effect: &Effect| {
+        matches!(effect, Effect::Persist { record: Durable::Drain { drain: None, .. }, .. })
+    };
+    assert_eq!(effects.iter().filter(|effect| ends(effect)).count(), 1);
+    assert!(shell.control.view().targets[1].drained.is_some(), "not before its end is durable");
+    let write = write_of(&effects);
+    shell.wait();
+    assert!(!shell.step(Event::Tick).iter().any(ends), "it is asked for once");
+    shell.step(Event::Persisted { write });
+    assert_eq!(shell.control.view().targets[1].drained, None);
+}
+
+#[test]
+fn a_controller_that_has_just_started_publishes_steady_rings_only() {
+    let (mut shell, effects) = Shell::started();
+    let problem = problem_of(effects).expect("a first plan");
+    assert!(published(shell.solved(&problem)).expect("a table").plan.steady_only);
+    shell.step(Event::Sample(sample(&topology(2, 2), 0, 1, 0)));
+    shell.wait();
+    let problem = problem_of(shell.step(Event::Tick)).expect("a plan with half of the agents");
+    let half = published(shell.solved(&problem)).expect("a table").plan.clone();
+    assert!(half.steady_only && shell.control.is_starting(), "half of the targets report: not 80 %");
+    shell.step(Event::Sample(sample(&topology(2, 2), 1, 1, 0)));
+    shell.wait();
+    let problem = problem_of(shell.step(Event::Tick)).expect("a plan with all agents");
+    assert!(!published(shell.solved(&problem)).expect("a table").plan.steady_only);
+    assert!(!shell.control.is_starting());
+}
+
+#[test]
+fn an_agent_that_never_comes_does_not_keep_the_controller_starting() {
+    let (mut shell, _) = Shell::started();
+    shell.now += STARTING_MAX - INTERVAL;
+    shell.step(Event::Tick);
+    assert!(shell.control.is_starting());
+    shell.wait();
+    shell.step(Event::Tick);
+    assert!(!shell.control.is_starting());
+}
+
+#[test]
+fn new_targets_get_tickets_and_old_ones_keep_their_numbers() {
+    let (mut shell, effects) = Shell::started();
+    let stale = problem_of(effects).expect("a first plan");
+    let grown = Event::Grown { topology: topology(3, 2), drained: vec![(TargetId(5), drain())] };
+    shell.step(grown);
+    assert!(shell.control.view().targets[5].drained.is_some());
+    let refused = refusal(shell.solved(&stale));
+    assert!(matches!(refused, Some(Refused::StaleSolution { .. })), "{refused:?}");
+    shell.wait();
+    let problem = problem_of(shell.step(Event::Tick)).expect("a plan of all targets");
+    assert!(problem.previous.is_none());
+    let plan = published(shell.solved(&problem)).expect("a table").plan.clone();
+    assert_eq!(plan.reasons.len(), 6);
+    assert!(plan.classes[0].tickets[4] > 0 && plan.classes[0].tickets[5] == 0);
+    let refused = refusal(shell.step(Event::Grown { topology: topology(2, 2), drained: vec![] }));
+    assert!(matches!(refused, Some(Refused::Grown(_))), "{refused:?}");
+    assert_eq!(shell.control.view().targets.len(), 6);
+}
+
+#[test]
+fn an_observing_controller_leaves_every_file() {
+    let steers = |apply: bool| {
+        let (mut shell, effects) = Shell::started();
+        let first = problem_of(effects).expect("a plan");
+        shell.solved(&first);
+        let target = TargetId(1);
+        let write = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
+        shell.step(Event::Persisted { write });
+        let policy = Policy { apply, ..Policy::default() };
+        let effects = shell.step(Event::SetPolicy(policy));
+        assert_eq!(shell.control.policy(), Policy::default(), "nothing takes effect before it is durable");
+        shell.step(Event::Persisted { write: write_of(&effects) });
+        shell.step(Event::JobStarted(job(1, 4, Bytes::gib(1))));
+        shell.wait();
+        let problem = problem_of(shell.step(Event::Tick)).expect("a plan");
+        let publication = published(shell.solved(&problem)).expect("a table");
+        assert!(
+            publication.plan.verdicts.values().all(|verdict| verdict.why.steers()),
+            "a drain is reason enough"
+        );
+        Table::verify(&publication.table).expect("a good table").job(0).expect("an entry").worthwhile
+    };
+    assert!(steers(true));
+    assert!(!steers(false));
+}
+
+#[test]
+fn what_could_not_be_made_durable_never_takes_effect() {
+    let mut shell = Shell::new();
+    let write = write_of(&shell.step(Event::Started { stored_term: 4, drained: vec![], policy: None }));
+    shell.step(Event::PersistFailed { write });
+    assert!(matches!(refusal(shell.step(Event::Persisted { write })), Some(Refused::UnknownWrite { .. })));
+    shell.wait();
+    let effects = shell.step(Event::Tick);
+    assert!(
+        matches!(effects[..], [Effect::Persist { record: Durable::Term(5), .. }]),
+        "the term is tried again"
+    );
+    assert!(problem_of(shell.step(Event::Persisted { write: write_of(&effects) })).is_some());
+    let write = write_of(&shell.step(Event::Drain { target: TargetId(0), drain: Some(drain()) }));
+    shell.step(Event::PersistFailed { write });
+    shell.wait();
+    assert!(!shell.step(Event::Tick).iter().any(|effect| matches!(effect, Effect::Persist { .. })));
+    assert_eq!(shell.control.view().targets[0].drained, None);
 }

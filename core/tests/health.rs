@@ -33,7 +33,7 @@ impl Site {
         let config = ControlConfig { fs: FsIdentity::new(FsId(0), "test"), interval: INTERVAL };
         let control = Control::new(config, topology(servers, EACH)).with_health(health);
         let mut site = Self { control, rng: stream(1, "control", 0), servers, round: 0, effects: Vec::new() };
-        site.step(Event::Started { stored_term: 0, drained: Vec::new() });
+        site.step(Event::Started { stored_term: 0, drained: Vec::new(), policy: None });
         site
     }
 

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{INTERVAL, job, quiet_view, sample};
+use common::{INTERVAL, drain, job, quiet_view, sample};
 use proptest::prelude::*;
 use tarazu_core::demand::{Demand, class_of};
 use tarazu_core::plan::{Plan, TargetReason};
@@ -133,7 +133,7 @@ fn hard_limits_are_not_subject_to_the_cap() {
 fn a_drain_is_worth_any_round_trip() {
     let mut view = quiet_view(7, 5, NOW);
     view.take_job_start(job(1, 1, Bytes(1)));
-    view.targets[0].drained = true;
+    view.targets[0].drained = Some(drain());
     let plan = plan(&view, None);
     assert!(plan.jobs[0].worthwhile);
     assert!(plan.classes.iter().all(|class| class.tickets[0] == 0));

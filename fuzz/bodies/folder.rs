@@ -5,7 +5,10 @@ use std::path::Path;
 
 /// The committed corpus of a target and the inputs that once failed, in order of their names.
 pub(crate) fn inputs(target: &str) -> Vec<Vec<u8>> {
-    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+    // The command is at the root, the other crates one folder below.
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let at_root = here.join("fuzz/corpus").is_dir();
+    let fuzz = here.join(if at_root { "fuzz" } else { "../fuzz" });
     let folders = ["corpus", "regressions"].map(|kind| fuzz.join(kind).join(target));
     let mut files = Vec::new();
     for folder in folders.iter().filter(|folder| folder.is_dir()) {

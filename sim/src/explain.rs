@@ -470,6 +470,7 @@ mod tests {
             order: Order { term: 1, seq },
             made_at: Time::ZERO,
             steady_only: false,
+            observe_only: false,
             reasons: vec![TargetReason::TakesPart; targets],
             beliefs: Vec::new(),
             classes: Vec::new(),

@@ -125,7 +125,7 @@ impl Plane {
             kept: None,
             refused: 0,
         };
-        plane.deliver(Time::ZERO, Event::Started { stored_term: 0, drained: Vec::new() });
+        plane.deliver(Time::ZERO, Event::Started { stored_term: 0, drained: Vec::new(), policy: None });
         plane
     }
 

@@ -1,15 +1,21 @@
 //! The command line: what was typed, and which tool it goes to. Tools print data on standard output and
 //! messages on standard error.
 
+mod admin;
+mod agent;
 mod analyze;
 mod calibrate;
 mod compose;
+mod config;
+mod controller;
 mod flows;
 mod input;
 mod logs;
 mod merge;
+mod node;
 mod output;
 mod place;
+mod services;
 mod sim;
 mod trace;
 pub(crate) mod words;
@@ -28,6 +34,18 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Serve agents, nodes and tools: the control plane of one or several file systems
+    Controller(Box<controller::ControllerArgs>),
+    /// How the controller and its file systems stand
+    Status(admin::StatusArgs),
+    /// Targets: list them, take them out, give them back
+    Ost(admin::OstArgs),
+    /// What is wanted of the controller: observe or apply, canaries, detection
+    Policy(admin::PolicyArgs),
+    /// Where a file lies and why, or why the plan in force is as it is
+    Explain(admin::ExplainArgs),
+    /// Make a recorded controller's decisions again, and compare the tables
+    Replay(controller::ReplayArgs),
     /// Replay workloads against placement policies on a simulated file system
     Sim(Box<SimArgs>),
     /// Say what Darshan logs show about a job's I/O, with codes and a fix
@@ -36,6 +54,12 @@ enum Tool {
     Trace(Box<trace::TraceArgs>),
     /// Put the stripes of requests onto targets at the least cost
     Place(place::PlaceArgs),
+    /// Settings of the controller: what holds, where it comes from, and whether a file is sound
+    Config(config::ConfigArgs),
+    /// Report the load of an I/O server to the controller
+    Agent(Box<agent::AgentArgs>),
+    /// Run the node daemon: tables for this node's clients, their reports for the controller
+    Node(node::NodeArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -65,6 +89,12 @@ const EXIT_FAILURE: u8 = 1;
 /// Parses the command line and runs the tool.
 pub(crate) fn run() -> ExitCode {
     let outcome = match Cli::parse().tool {
+        Tool::Controller(args) => controller::run(&args),
+        Tool::Status(args) => admin::status(&args),
+        Tool::Ost(args) => admin::ost(&args),
+        Tool::Policy(args) => admin::policy(&args),
+        Tool::Explain(args) => admin::explain(&args),
+        Tool::Replay(args) => controller::run_replay(&args),
         Tool::Sim(args) => match args.tool {
             Some(SimTool::Flows(args)) => flows::run(&args),
             Some(SimTool::Merge(args)) => merge::run(&args),
@@ -75,6 +105,9 @@ pub(crate) fn run() -> ExitCode {
         Tool::Analyze(args) => analyze::run(&args),
         Tool::Trace(args) => trace::run(&args),
         Tool::Place(args) => place::run(&args),
+        Tool::Config(args) => config::run(&args),
+        Tool::Agent(args) => agent::run(&args),
+        Tool::Node(args) => node::run(args),
     };
     outcome.unwrap_or_else(|error| {
         output::message(format_args!("{error:#}"));

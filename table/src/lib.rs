@@ -1,6 +1,6 @@
 //! The published placement table: its bytes, and everything a client decides from them.
 //!
-//! The controller encodes a plan once ([`encode`]), the node daemon verifies it, puts a [`Stamp`] in
+//! The controller encodes a plan once ([`encode`]) and sends it whole or as a [`delta`], the node daemon verifies it, puts a [`Stamp`] in
 //! front and publishes it, and every client process reads it ([`Published::verify`]) and decides by
 //! itself ([`choose`]): no call, lock or wait inside `open()`. `FORMAT.md` beside this crate lists the
 //! bytes one by one.
@@ -18,6 +18,7 @@ extern crate alloc;
 
 mod choose;
 mod cursor;
+pub mod delta;
 mod encode;
 mod format;
 mod job;

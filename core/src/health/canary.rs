@@ -44,6 +44,11 @@ impl Canaries {
         Self { plans: vec![Plan::default(); targets] }
     }
 
+    /// Goes on with more targets.
+    pub(super) fn grow(&mut self, targets: usize) {
+        self.plans.resize(targets, Plan::default());
+    }
+
     /// Targets whose canary is due, the longest due first. `draw` spreads the first ones, from [0, 1).
     pub(super) fn due(
         &mut self,

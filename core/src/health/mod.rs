@@ -186,6 +186,28 @@ impl Detector {
         }
     }
 
+    /// Goes on with another topology that continues the one it has.
+    pub fn grow(&mut self, topology: &Topology) {
+        let targets = topology.targets().len();
+        let classes = observe::classes(topology);
+        let kinds = |classes: &[u32]| classes.iter().max().map_or(0, |last| *last as usize + 1);
+        // Classes are numbered by speed: a new kind moves the others, and what was learned of them is no longer theirs.
+        if kinds(&classes) != kinds(&self.classes) || !classes.starts_with(&self.classes) {
+            self.peers = Peers::new(kinds(&classes));
+        }
+        self.classes = classes;
+        self.tracks.resize(targets, Track::default());
+        self.fresh.resize(targets, None);
+        self.depth.resize(targets, 0.0);
+        self.takes_no_writes.resize(targets, false);
+        self.canaries.grow(targets);
+    }
+
+    /// Judges by other means from now on.
+    pub fn configure(&mut self, config: HealthConfig) {
+        self.config = config;
+    }
+
     /// Takes in the rows of a sample that the view has accepted.
     pub fn take_sample(&mut self, topology: &Topology, sample: &LoadSample, now: Time) {
         if !self.config.detect {

@@ -216,8 +216,51 @@ fn every_exclusion_has_its_cause() {
     assert_eq!(view.standing(target), Some(Exclusion::Degraded));
     view.targets[0].free = Bytes(1);
     assert_eq!(view.standing(target), Some(Exclusion::Full));
-    view.targets[0].drained = true;
+    let said = crate::control::Drain {
+        reason: "test".into(),
+        until: None,
+        by: "operator".into(),
+        since: Time::ZERO,
+    };
+    view.targets[0].drained = Some(said);
     assert_eq!(view.standing(target), Some(Exclusion::Drained));
     view.targets[0].flags.no_create = true;
     assert_eq!(view.standing(target), Some(Exclusion::Unusable));
+}
+
+#[test]
+fn a_target_nobody_speaks_of_any_more_is_left_out_and_comes_back_on_a_ramp() {
+    let topology = crate::topology::tests::uniform(2, 2);
+    let mut view = View::new(topology);
+    let max_age = std::time::Duration::from_secs(15);
+    let row = |target: u32| TargetSample {
+        target: TargetId(target),
+        read: Bytes::ZERO,
+        written: Bytes::ZERO,
+        ops: None,
+        latency_s: None,
+        busy_s: None,
+        depth: None,
+        free: Bytes(1 << 43),
+        state: TargetFlags::default(),
+    };
+    let sample = |sequence: u64| LoadSample {
+        server: ServerId(0),
+        agent_start: Time::ZERO,
+        sequence,
+        interval_s: 5.0,
+        queued_requests: None,
+        cpu_share: None,
+        targets: vec![row(0), row(1)],
+    };
+    view.take_sample(&sample(1), Time::ZERO).expect("a good sample");
+    assert!(!view.note_silence(Time::from_secs_f64(15.0), max_age));
+    assert!(view.note_silence(Time::from_secs_f64(15.1), max_age));
+    assert!(!view.note_silence(Time::from_secs_f64(16.0), max_age), "said once");
+    assert_eq!(view.standing(TargetId(0)), Some(Exclusion::Silent));
+    assert_eq!(view.standing(TargetId(2)), None, "nothing was ever heard of it: the start is not silence");
+    let back = Time::from_secs_f64(20.0);
+    assert_eq!(view.take_sample(&sample(2), back), Ok(true));
+    assert_eq!(view.standing(TargetId(0)), None);
+    assert!(view.ramp(TargetId(0), back) < 0.1);
 }

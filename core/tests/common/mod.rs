@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tarazu_core::control::Drain;
 use tarazu_core::sample::{FileProfile, JobStart, LoadSample, TargetFlags, TargetSample};
 use tarazu_core::topology::{ServerSpec, TargetSpec, Topology};
 use tarazu_core::view::View;
@@ -77,4 +78,10 @@ pub(crate) fn job(number: u64, files: u32, expected: Bytes) -> JobStart {
         confidence: 100,
     };
     JobStart { job: JobId(number), world: files, files: vec![profile] }
+}
+
+/// A drain without an end.
+#[allow(dead_code, reason = "not every test that shares this module needs it")]
+pub(crate) fn drain() -> Drain {
+    Drain { reason: "disk replacement".into(), until: None, by: "operator".into(), since: Time::ZERO }
 }

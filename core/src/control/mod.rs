@@ -5,22 +5,25 @@
 //! [`Effect::Solve`] and comes back as [`Event::Solved`]; what must be durable leaves as
 //! [`Effect::Persist`] and takes effect with its [`Event::Persisted`].
 
-use std::collections::BTreeMap;
+mod event;
+mod intent;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tarazu_layout::{JobId, TargetId, Time};
+use tarazu_layout::{ServerId, TargetId, Time};
 use tarazu_table::{FRESH_INTERVALS, FsIdentity, Order};
 
 use crate::demand::Demand;
-use crate::health::{CANARY_BYTES, Detector, HealthConfig, Judge, Judgement, RAMP_IN, Ramp, Verdict};
+use crate::health::{CANARY_BYTES, Detector, HealthConfig, Judge, Judgement, RAMP_IN, Ramp};
 use crate::plan::Plan;
-use crate::policy::Planner;
-use crate::publish::{PublishError, encode_plan};
+use crate::publish::encode_plan;
 use crate::rng::Rng;
-use crate::sample::{JobStart, LoadSample, Placed};
 use crate::topology::Topology;
-use crate::view::{Health, SampleError, View};
+use crate::view::{Health, View};
+pub use event::{Durable, Effect, Event, LogEntry, Problem, Publication, Refused};
+pub use intent::{Drain, Policy};
 
 /// What the controller is told when it is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -31,6 +34,13 @@ pub struct ControlConfig {
     pub interval: Duration,
 }
 
+/// Share of the known servers whose agents must have reported before a controller that has just started lets its
+/// tables say what targets do now: with fewer, a restart would make confident nonsense.
+pub const REPORTED_SHARE: f64 = 0.8;
+
+/// It waits for them at most this long: an agent that is gone for good must not keep the others' reports unused.
+pub const STARTING_MAX: Duration = Duration::from_secs(30);
+
 /// Intervals after which a solution that has not come back is given up, and the problem stated anew.
 pub const SOLVE_INTERVALS_MAX: u32 = 6;
 
@@ -38,180 +48,11 @@ pub const SOLVE_INTERVALS_MAX: u32 = 6;
 /// system has in its life. A single mad node must not use up all terms.
 pub const TERM_AHEAD_MAX: u64 = 1 << 20;
 
-/// Something that happened.
-#[derive(Clone, Debug)]
-pub enum Event {
-    /// The service started, with what its durable state holds.
-    Started {
-        /// The highest term; 0 for a new state.
-        stored_term: u64,
-        /// Targets that are drained.
-        drained: Vec<TargetId>,
-    },
-    /// A record is durable now.
-    Persisted {
-        /// Its number from [`Effect::Persist`].
-        write: u64,
-    },
-    /// A node has seen a table of this term.
-    SawTerm(u64),
-    /// An agent reported.
-    Sample(LoadSample),
-    /// A node reported what its clients placed and closed.
-    Placed(Vec<Placed>),
-    /// A job is about to start.
-    JobStarted(JobStart),
-    /// A job ended.
-    JobEnded(JobId),
-    /// Somebody outside who can judge says how fast a target is: it holds until [`Event::JudgementLifted`].
-    Judged {
-        /// The target.
-        target: TargetId,
-        /// Its speed against its hardware class.
-        health: Health,
-    },
-    /// What was judged from outside holds no longer; the target counts as well and is watched again.
-    JudgementLifted {
-        /// The target.
-        target: TargetId,
-    },
-    /// A canary that was asked for has ended.
-    CanaryDone {
-        /// The target it was written to.
-        target: TargetId,
-        /// Seconds that it took; `None` where it failed.
-        seconds: Option<f64>,
-    },
-    /// An operator takes a target out or back in.
-    Drain {
-        /// The target.
-        target: TargetId,
-        /// Out, or back in.
-        drained: bool,
-    },
-    /// A plan is ready.
-    Solved {
-        /// The number from [`Effect::Solve`].
-        seq: u64,
-        /// The plan.
-        plan: Box<Plan>,
-    },
-    /// Time went on.
-    Tick,
-}
-
-/// What is to be made durable.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Durable {
-    /// The term of this controller.
-    Term(u64),
-    /// A target's drain.
-    Drain {
-        /// The target.
-        target: TargetId,
-        /// Out, or back in.
-        drained: bool,
-    },
-}
-
-/// A planning problem that leaves the state machine.
-#[derive(Clone, Debug)]
-pub struct Problem {
-    /// Comes back with the solution.
-    pub seq: u64,
-    /// The moment it was stated.
-    pub now: Time,
-    /// The view at that moment.
-    pub view: Arc<View>,
-    /// What is about to be written.
-    pub demand: Demand,
-    /// The plan in force.
-    pub previous: Option<Arc<Plan>>,
-}
-
-impl Problem {
-    /// Solves it: a pure function, to be run wherever there is time.
-    pub fn solve(&self, planner: &mut dyn Planner, rng: &mut Rng) -> Plan {
-        planner.plan(&self.view, &self.demand, self.previous.as_deref(), rng)
-    }
-}
-
-/// A plan with its table's bytes, ready for the nodes.
-#[derive(Clone, Debug)]
-pub struct Publication {
-    /// The plan.
-    pub plan: Arc<Plan>,
-    /// The encoded table.
-    pub table: Vec<u8>,
-}
-
-/// Why an event had no effect.
-#[derive(Clone, Debug, PartialEq, thiserror::Error)]
-pub enum Refused {
-    /// A sample.
-    #[error("a sample was refused")]
-    Sample(#[from] SampleError),
-    /// A solution that is not newer than the plan in force, or that nobody asked for.
-    #[error("the solution of problem {seq} is not newer than what is published")]
-    StaleSolution {
-        /// Its number.
-        seq: u64,
-    },
-    /// There is no room for another job's profile.
-    #[error("{0} found no room among the running jobs")]
-    JobsFull(JobId),
-    /// The event names a target that does not exist.
-    #[error("{0} is not a target of this file system")]
-    UnknownTarget(TargetId),
-    /// A node claims to have seen a term that cannot be.
-    #[error("term {seen} is too far above {known} to be true")]
-    ImpossibleTerm {
-        /// The term claimed.
-        seen: u64,
-        /// The highest one known.
-        known: u64,
-    },
-    /// A canary that nobody asked for, or whose answer came too late.
-    #[error("no canary of {0} is waited for")]
-    UnknownCanary(TargetId),
-    /// A record was reported durable that nobody asked for.
-    #[error("no record {write} waits to become durable")]
-    UnknownWrite {
-        /// Its number.
-        write: u64,
-    },
-    /// The plan does not fit into a table.
-    #[error("the plan cannot be published")]
-    Publish(#[from] PublishError),
-}
-
-/// What is to be done outside.
-#[derive(Clone, Debug)]
-pub enum Effect {
-    /// Make a record durable, then answer [`Event::Persisted`].
-    Persist {
-        /// Its number.
-        write: u64,
-        /// The record.
-        record: Durable,
-    },
-    /// Solve, then answer [`Event::Solved`].
-    Solve(Problem),
-    /// Give the table to all nodes.
-    Publish(Arc<Publication>),
-    /// Tell all nodes that the table of this order still holds: their daemons renew its age.
-    Confirm(Order),
-    /// Write so many bytes to an object on the target, directly to disk, then answer [`Event::CanaryDone`].
-    Canary {
-        /// The target.
-        target: TargetId,
-        /// Bytes to write.
-        bytes: u64,
-    },
-    /// Count and show: a target's health was judged anew.
-    Judged(Verdict),
-    /// Count and show.
-    Refused(Refused),
+/// A controller that has not yet heard of most agents.
+#[derive(Debug, Default)]
+struct Starting {
+    since: Time,
+    reported: BTreeSet<ServerId>,
 }
 
 /// The controller of one file system.
@@ -235,6 +76,13 @@ pub struct Control {
     last_word_at: Time,
     last_expiry_at: Time,
     started: bool,
+    /// While it waits for the known agents' first reports: since when, and who has reported.
+    starting: Option<Starting>,
+    policy: Policy,
+    /// The newest durable record of the policy.
+    policy_write: Option<u64>,
+    /// The newest term could not be made durable.
+    term_failed: bool,
     /// The newest plan could not be made a table.
     unpublished: bool,
     /// Something material changed since the last problem.
@@ -268,6 +116,10 @@ impl Control {
             last_word_at: Time::ZERO,
             last_expiry_at: Time::ZERO,
             started: false,
+            starting: None,
+            policy: Policy::default(),
+            policy_write: None,
+            term_failed: false,
             unpublished: false,
             changed: false,
             next_write: 0,
@@ -280,7 +132,39 @@ impl Control {
     #[must_use]
     pub fn with_health(mut self, health: HealthConfig) -> Self {
         self.detector = Detector::new(&self.view.topology, self.config.interval, health);
+        self.policy = Policy { canary: health.canary, detect: health.detect, ..self.policy };
         self
+    }
+
+    /// The same with this wanted of it until an event says otherwise; to be called before the first event.
+    #[must_use]
+    pub fn with_policy(mut self, policy: Policy) -> Self {
+        self.take_policy(policy);
+        self
+    }
+
+    /// What is wanted of it.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        self.policy
+    }
+
+    /// Its durable term; 0 before the first is durable.
+    #[must_use]
+    pub fn term(&self) -> u64 {
+        self.term
+    }
+
+    /// Whether it still waits for the known agents' first reports.
+    #[must_use]
+    pub fn is_starting(&self) -> bool {
+        self.starting.is_some()
+    }
+
+    /// When the plan in force was last published or confirmed; `None` before the first.
+    #[must_use]
+    pub fn last_word_at(&self) -> Option<Time> {
+        self.plan.is_some().then_some(self.last_word_at)
     }
 
     /// The view, to look at.
@@ -300,10 +184,18 @@ impl Control {
     /// Only the times of the first canaries are drawn from `rng`.
     pub fn step(&mut self, now: Time, event: Event, rng: &mut Rng, out: &mut Vec<Effect>) {
         let outcome = match event {
-            Event::Started { stored_term, drained } => self.start(stored_term, &drained, out),
+            Event::Started { stored_term, drained, policy } => {
+                self.start(now, stored_term, drained, policy, out)
+            }
+            Event::Grown { topology, drained } => self.grow(topology, drained),
             Event::SawTerm(term) => self.saw_term(term, out),
             Event::Persisted { write } => self.persisted(write),
-            Event::Drain { target, drained } => self.drain(target, drained, out),
+            Event::PersistFailed { write } => self.persist_failed(write),
+            Event::Drain { target, drain } => self.drain(target, drain, out),
+            Event::SetPolicy(policy) => {
+                self.persist(Durable::Policy(policy), out);
+                Ok(())
+            }
             Event::Solved { seq, plan } => self.solved(seq, *plan, now, out),
             Event::Tick => {
                 self.age_if_due(now, out);
@@ -340,6 +232,9 @@ impl Control {
                 // The same load again is no reason for a new plan.
                 self.changed |= view.take_sample(&sample, now)?;
                 self.detector.take_sample(&self.view.topology, &sample, now);
+                if let Some(starting) = &mut self.starting {
+                    starting.reported.insert(sample.server);
+                }
                 return Ok(());
             }
             Event::Placed(batch) => batch.iter().for_each(|placed| view.take_placed(placed, now)),
@@ -379,18 +274,54 @@ impl Control {
 
     fn start(
         &mut self,
+        now: Time,
         stored_term: u64,
-        drained: &[TargetId],
+        drained: Vec<(TargetId, Drain)>,
+        policy: Option<Policy>,
         out: &mut Vec<Effect>,
     ) -> Result<(), Refused> {
         self.started = true;
+        self.starting = Some(Starting { since: now, reported: BTreeSet::new() });
         self.raise_term(stored_term, out);
+        if let Some(policy) = policy {
+            self.take_policy(policy);
+        }
+        self.take_drains(drained)
+    }
+
+    /// Drains that are durable already.
+    fn take_drains(&mut self, drained: Vec<(TargetId, Drain)>) -> Result<(), Refused> {
         let view = Arc::make_mut(&mut self.view);
-        for target in drained {
-            let seen = view.targets.get_mut(target.index()).ok_or(Refused::UnknownTarget(*target))?;
-            seen.drained = true;
+        for (target, drain) in drained {
+            let seen = view.targets.get_mut(target.index()).ok_or(Refused::UnknownTarget(target))?;
+            seen.drained = Some(drain);
         }
         Ok(())
+    }
+
+    fn grow(&mut self, topology: Topology, drained: Vec<(TargetId, Drain)>) -> Result<(), Refused> {
+        Arc::make_mut(&mut self.view).grow(topology)?;
+        self.detector.grow(&self.view.topology);
+        // A plan that is under way does not know the new targets; it comes back as stale.
+        self.answered = self.problem;
+        self.changed = true;
+        self.take_drains(drained)
+    }
+
+    /// Whether too few of the known agents have reported since the start.
+    fn note_starting(&mut self, now: Time) {
+        let Some(starting) = &self.starting else { return };
+        let known = self.view.topology.servers().len() as f64;
+        let enough = starting.reported.len() as f64 >= REPORTED_SHARE * known;
+        if enough || now.since(starting.since) >= STARTING_MAX {
+            self.starting = None;
+            self.changed = true;
+        }
+    }
+
+    fn is_steady_only(&self, now: Time) -> bool {
+        let fresh_within = self.config.interval * FRESH_INTERVALS;
+        self.starting.is_some() || self.view.is_mostly_silent(now, fresh_within)
     }
 
     /// A node has seen a term: ours must be above it before anything is published.
@@ -415,9 +346,15 @@ impl Control {
             return;
         }
         self.last_expiry_at = now;
+        self.note_starting(now);
+        self.end_drains(now, out);
+        if std::mem::take(&mut self.term_failed) {
+            self.persist(Durable::Term(self.term_seen), out);
+        }
         let view = Arc::make_mut(&mut self.view);
         self.changed |= view.ledger.expire(now).0 > 0;
-        let steady_only = view.is_mostly_silent(now, self.config.interval * FRESH_INTERVALS);
+        self.changed |= view.note_silence(now, self.config.interval * FRESH_INTERVALS);
+        let steady_only = self.is_steady_only(now);
         self.changed |= self.plan.as_ref().is_some_and(|plan| plan.steady_only != steady_only);
         self.judge(now, out);
         let ramps = self.view.topology.ids().map(|target| self.view.ramp(target, now)).sum();
@@ -459,16 +396,43 @@ impl Control {
     fn persist(&mut self, record: Durable, out: &mut Vec<Effect>) {
         let write = self.next_write;
         self.next_write += 1;
-        self.waiting.insert(write, record);
+        self.waiting.insert(write, record.clone());
         out.push(Effect::Persist { write, record });
     }
 
-    fn drain(&mut self, target: TargetId, drained: bool, out: &mut Vec<Effect>) -> Result<(), Refused> {
+    fn drain(
+        &mut self,
+        target: TargetId,
+        drain: Option<Drain>,
+        out: &mut Vec<Effect>,
+    ) -> Result<(), Refused> {
         if target.index() >= self.view.targets.len() {
             return Err(Refused::UnknownTarget(target));
         }
-        self.persist(Durable::Drain { target, drained }, out);
+        self.persist(Durable::Drain { target, drain }, out);
         Ok(())
+    }
+
+    /// Gives back the targets whose drain is over. It stays in force until its end is durable.
+    fn end_drains(&mut self, now: Time, out: &mut Vec<Effect>) {
+        let is_over = |target: &TargetId| {
+            let drain = self.view.targets[target.index()].drained.as_ref();
+            drain.and_then(|drain| drain.until).is_some_and(|until| until <= now)
+        };
+        let is_asked = |target: &TargetId| {
+            let end = Durable::Drain { target: *target, drain: None };
+            self.waiting.values().any(|record| *record == end)
+        };
+        let over: Vec<TargetId> =
+            self.view.topology.ids().filter(is_over).filter(|target| !is_asked(target)).collect();
+        for target in over {
+            self.persist(Durable::Drain { target, drain: None }, out);
+        }
+    }
+
+    fn take_policy(&mut self, policy: Policy) {
+        self.policy = policy;
+        self.detector.configure(HealthConfig { detect: policy.detect, canary: policy.canary });
     }
 
     fn persisted(&mut self, write: u64) -> Result<(), Refused> {
@@ -478,15 +442,29 @@ impl Control {
                 self.seq = 0;
             }
             Durable::Term(_) => {}
-            Durable::Drain { target, drained } => {
+            Durable::Drain { target, drain } => {
                 let newest = self.drain_writes.entry(target).or_insert(write);
                 if *newest <= write {
                     *newest = write;
-                    Arc::make_mut(&mut self.view).targets[target.index()].drained = drained;
+                    Arc::make_mut(&mut self.view).targets[target.index()].drained = drain;
+                }
+            }
+            Durable::Policy(policy) => {
+                if self.policy_write.is_none_or(|newest| newest <= write) {
+                    self.policy_write = Some(write);
+                    self.take_policy(policy);
                 }
             }
         }
         self.changed = true;
+        Ok(())
+    }
+
+    /// What failed is forgotten; whoever wanted it was told. Without a durable term nothing can be published, so
+    /// that one is tried again.
+    fn persist_failed(&mut self, write: u64) -> Result<(), Refused> {
+        let record = self.waiting.remove(&write).ok_or(Refused::UnknownWrite { write })?;
+        self.term_failed |= matches!(record, Durable::Term(term) if term == self.term_seen);
         Ok(())
     }
 
@@ -514,7 +492,8 @@ impl Control {
             now,
             view: Arc::clone(&self.view),
             demand: Demand::of_running_jobs(&self.view),
-            previous: self.plan.clone(),
+            // One that knows fewer targets is no start for one with all of them.
+            previous: self.plan.clone().filter(|plan| plan.reasons.len() == self.view.targets.len()),
         }));
     }
 
@@ -531,6 +510,8 @@ impl Control {
             return Ok(());
         }
         plan.order = Order { term: self.term, seq: self.seq + 1 };
+        plan.steady_only |= self.starting.is_some();
+        plan.observe_only = !self.policy.apply;
         self.unpublished = true;
         let table = encode_plan(&plan, &self.view.topology, &self.config)?;
         self.unpublished = false;
