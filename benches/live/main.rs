@@ -36,7 +36,7 @@ fn main() -> anyhow::Result<()> {
         echo::compare(&controller, folder.path()).await?;
         println!("== Place beside 20,000 samples a second ==");
         load::beside_samples(&controller, &agents).await?;
-        println!("== {} targets, {JOBS} jobs: memory ==", TARGETS);
+        println!("== {TARGETS} targets, {JOBS} jobs: memory ==");
         println!("controller: {:.0} MiB at most", controller.peak_mib()?);
         println!("== 5,000 nodes at once ==");
         storm::run(&controller, "nodes that hold nothing", false).await?;

@@ -145,7 +145,7 @@ fn a_drain_takes_effect_when_it_is_durable() {
     let (mut shell, _) = Shell::started();
     let target = TargetId(1);
     let write = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
-    assert!(!shell.control.view().targets[1].drained.is_some());
+    assert!(shell.control.view().targets[1].drained.is_none());
     shell.step(Event::Persisted { write });
     assert!(shell.control.view().targets[1].drained.is_some());
     let refused = refusal(shell.step(Event::Persisted { write }));
@@ -248,7 +248,7 @@ fn drains_may_become_durable_in_any_order() {
     let back = write_of(&shell.step(Event::Drain { target, drain: None }));
     shell.step(Event::Persisted { write: back });
     shell.step(Event::Persisted { write: out });
-    assert!(!shell.control.view().targets[1].drained.is_some(), "the newest word counts");
+    assert!(shell.control.view().targets[1].drained.is_none(), "the newest word counts");
 }
 
 #[test]
