@@ -53,6 +53,8 @@ struct Entry {
 pub struct Ledger {
     /// By target first, because that is how it is read and lowered.
     entries: BTreeMap<(TargetId, JobId), Entry>,
+    /// Where each job has entries, so that its end does not walk those of all others.
+    by_job: BTreeMap<JobId, BTreeSet<TargetId>>,
     per_target: Vec<u64>,
     /// Open files by target.
     streams: Vec<u32>,
@@ -125,6 +127,9 @@ impl Ledger {
             outstanding: 0,
             last_news: now,
         });
+        if !known {
+            self.by_job.entry(job).or_default().insert(target);
+        }
         entry.files = entry.files.saturating_add(1);
         self.streams[target.index()] = self.streams[target.index()].saturating_add(1);
         entry.open = entry.open.saturating_add(bytes);
@@ -192,37 +197,50 @@ impl Ledger {
 
     /// Ends all entries of a job.
     pub fn close_job(&mut self, job: JobId) -> Bytes {
-        let released = self.remove(|key, _| key.1 == job);
+        let targets = self.by_job.remove(&job).unwrap_or_default();
+        let ended = targets.into_iter().filter_map(|target| {
+            let entry = self.entries.remove(&(target, job))?;
+            Some(((target, job), entry.outstanding, entry.files))
+        });
+        let ended: Vec<_> = ended.collect();
+        let released = self.release(&ended);
         self.per_job.remove(&job);
-        self.books.closed += u128::from(released);
-        Bytes(released)
+        self.books.closed += released;
+        Bytes(u64::try_from(released).unwrap_or(u64::MAX))
     }
 
     /// Ends entries without news since [`EXPIRES_AFTER`].
     pub fn expire(&mut self, now: Time) -> Bytes {
-        let released = self.remove(|_, entry| now.since(entry.last_news) > EXPIRES_AFTER);
-        self.books.expired += u128::from(released);
-        // Sums of jobs that have no entry left: late or invented reports must not fill the memory.
-        let alive: BTreeSet<JobId> = self.entries.keys().map(|(_, job)| *job).collect();
-        self.per_job.retain(|job, _| alive.contains(job));
-        Bytes(released)
-    }
-
-    fn remove(&mut self, ends: impl Fn(&(TargetId, JobId), &Entry) -> bool) -> u64 {
         let mut ended = Vec::new();
         self.entries.retain(|key, entry| {
-            let end = ends(key, entry);
-            if end {
+            let is_over = now.since(entry.last_news) > EXPIRES_AFTER;
+            if is_over {
                 ended.push((*key, entry.outstanding, entry.files));
             }
-            !end
+            !is_over
         });
-        for ((target, job), bytes, files) in &ended {
+        for ((target, job), ..) in &ended {
+            if let Some(targets) = self.by_job.get_mut(job) {
+                targets.remove(target);
+            }
+        }
+        self.by_job.retain(|_, targets| !targets.is_empty());
+        let released = self.release(&ended);
+        self.books.expired += released;
+        // Sums of jobs that have no entry left: late or invented reports must not fill the memory.
+        let alive = &self.by_job;
+        self.per_job.retain(|job, _| alive.contains_key(job));
+        Bytes(u64::try_from(released).unwrap_or(u64::MAX))
+    }
+
+    /// Lowers the sums by entries that are gone. Returns the bytes that they still had.
+    fn release(&mut self, ended: &[((TargetId, JobId), u64, u32)]) -> u128 {
+        for ((target, job), bytes, files) in ended {
             self.lower(*job, *target, *bytes);
             let streams = &mut self.streams[target.index()];
             *streams = streams.saturating_sub(*files);
         }
-        ended.iter().map(|(_, bytes, _)| bytes).sum()
+        ended.iter().map(|(_, bytes, _)| u128::from(*bytes)).sum()
     }
 
     fn lower(&mut self, job: JobId, target: TargetId, bytes: u64) {
@@ -245,6 +263,14 @@ impl Ledger {
             per_target[target.index()] += entry.outstanding;
             streams[target.index()] += entry.files;
             *per_job.entry(*job).or_default() += u128::from(entry.outstanding);
+        }
+        let indexed: BTreeSet<(TargetId, JobId)> = self
+            .by_job
+            .iter()
+            .flat_map(|(job, targets)| targets.iter().map(|target| (*target, *job)))
+            .collect();
+        if !self.entries.keys().eq(indexed.iter()) {
+            return false;
         }
         let books = self.books;
         let outstanding: u128 = per_target.iter().map(|sum| u128::from(*sum)).sum();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use common::{INTERVAL, drain, job, sample, topology};
 use tarazu_core::control::{
-    Control, ControlConfig, Drain, Durable, Effect, Event, Policy, Problem, Publication, Refused,
+    Control, ControlConfig, Drain, Durable, Effect, Event, Expected, Policy, Problem, Publication, Refused,
     SOLVE_INTERVALS_MAX, STARTING_MAX,
 };
 use tarazu_core::plan::Plan;
@@ -144,13 +144,14 @@ fn a_higher_term_seen_stops_publishing_until_ours_is_above_it() {
 fn a_drain_takes_effect_when_it_is_durable() {
     let (mut shell, _) = Shell::started();
     let target = TargetId(1);
-    let write = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
+    let write = write_of(&shell.step(Event::Drain { targets: vec![target], drain: Some(drain()) }));
     assert!(shell.control.view().targets[1].drained.is_none());
     shell.step(Event::Persisted { write });
     assert!(shell.control.view().targets[1].drained.is_some());
     let refused = refusal(shell.step(Event::Persisted { write }));
     assert_eq!(refused, Some(Refused::UnknownWrite { write }));
-    let refused = refusal(shell.step(Event::Drain { target: TargetId(4), drain: Some(drain()) }));
+    let refused =
+        refusal(shell.step(Event::Drain { targets: vec![TargetId(0), TargetId(4)], drain: Some(drain()) }));
     assert_eq!(refused, Some(Refused::UnknownTarget(TargetId(4))));
 }
 
@@ -244,8 +245,8 @@ fn an_impossible_term_is_refused_and_one_before_the_start_waits() {
 fn drains_may_become_durable_in_any_order() {
     let (mut shell, _) = Shell::started();
     let target = TargetId(1);
-    let out = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
-    let back = write_of(&shell.step(Event::Drain { target, drain: None }));
+    let out = write_of(&shell.step(Event::Drain { targets: vec![target], drain: Some(drain()) }));
+    let back = write_of(&shell.step(Event::Drain { targets: vec![target], drain: None }));
     shell.step(Event::Persisted { write: back });
     shell.step(Event::Persisted { write: out });
     assert!(shell.control.view().targets[1].drained.is_none(), "the newest word counts");
@@ -353,7 +354,9 @@ fn a_drain_ends_by_itself_when_its_end_is_durable() {
     let (mut shell, _) = Shell::started();
     let target = TargetId(1);
     let until = Some(shell.now + INTERVAL);
-    let write = write_of(&shell.step(Event::Drain { target, drain: Some(Drain { until, ..drain() }) }));
+    let write = write_of(
+        &shell.step(Event::Drain { targets: vec![target], drain: Some(Drain { until, ..drain() }) }),
+    );
     shell.step(Event::Persisted { write });
     assert!(shell.control.view().targets[1].drained.is_some());
     shell.wait();
@@ -428,7 +431,7 @@ fn an_observing_controller_leaves_every_file() {
             shell.step(Event::Sample(sample(&topology(2, 2), server, 1, 0)));
         }
         let target = TargetId(1);
-        let write = write_of(&shell.step(Event::Drain { target, drain: Some(drain()) }));
+        let write = write_of(&shell.step(Event::Drain { targets: vec![target], drain: Some(drain()) }));
         shell.step(Event::Persisted { write });
         let policy = Policy { apply, ..Policy::default() };
         let effects = shell.step(Event::SetPolicy(policy));
@@ -465,9 +468,79 @@ fn what_could_not_be_made_durable_never_takes_effect() {
         "the term is tried again"
     );
     assert!(problem_of(shell.step(Event::Persisted { write: write_of(&effects) })).is_some());
-    let write = write_of(&shell.step(Event::Drain { target: TargetId(0), drain: Some(drain()) }));
+    let write = write_of(&shell.step(Event::Drain { targets: vec![TargetId(0)], drain: Some(drain()) }));
     shell.step(Event::PersistFailed { write });
     shell.wait();
     assert!(!shell.step(Event::Tick).iter().any(|effect| matches!(effect, Effect::Persist { .. })));
     assert_eq!(shell.control.view().targets[0].drained, None);
+}
+
+#[test]
+fn a_drain_that_is_prolonged_at_its_end_stays() {
+    let (mut shell, _) = Shell::started();
+    let targets = vec![TargetId(1)];
+    let until = Some(shell.now + INTERVAL);
+    let first = Event::Drain { targets: targets.clone(), drain: Some(Drain { until, ..drain() }) };
+    let write = write_of(&shell.step(first));
+    shell.step(Event::Persisted { write });
+    let longer = write_of(&shell.step(Event::Drain { targets, drain: Some(drain()) }));
+    shell.wait();
+    let ends = shell.step(Event::Tick).iter().any(|effect| matches!(effect, Effect::Persist { .. }));
+    assert!(!ends, "what is on its way to the disk counts");
+    shell.step(Event::Persisted { write: longer });
+    shell.wait();
+    shell.step(Event::Tick);
+    assert_eq!(shell.control.view().targets[1].drained, Some(drain()));
+}
+
+#[test]
+fn a_table_of_our_term_that_is_not_ours_raises_it() {
+    let (mut shell, effects) = Shell::started();
+    shell.solved(&problem_of(effects).expect("a plan"));
+    let term = |effects: &[Effect]| {
+        effects.iter().find_map(|effect| match effect {
+            Effect::Persist { record: Durable::Term(term), .. } => Some(*term),
+            _ => None,
+        })
+    };
+    assert_eq!(term(&shell.step(Event::SawTerm(5))), None, "our own term is no news");
+    assert_eq!(term(&shell.step(Event::SawOther(4))), None, "ours is above that one");
+    let effects = shell.step(Event::SawOther(5));
+    assert_eq!(term(&effects), Some(6));
+    assert_eq!(
+        term(&shell.step(Event::SawOther(6))),
+        None,
+        "at most once an interval: each stops publishing"
+    );
+    shell.step(Event::Persisted { write: write_of(&effects) });
+    shell.wait();
+    let problem = problem_of(shell.step(Event::Tick)).expect("a plan");
+    let order = published(shell.solved(&problem)).expect("a table").plan.order;
+    assert_eq!(order, Order { term: 6, seq: 1 });
+}
+
+#[test]
+fn a_new_controller_steers_nothing_until_its_servers_have_come() {
+    let config = ControlConfig { fs: FsIdentity::new(FsId(0), "scratch"), interval: INTERVAL };
+    let control = Control::new(config, topology(1, 2)).with_expected(Expected::Unknown);
+    let mut shell = Shell { control, ..Shell::new() };
+    let write = write_of(&shell.step(Event::Started { stored_term: 0, drained: vec![], policy: None }));
+    shell.step(Event::Persisted { write });
+    shell.step(Event::Sample(sample(&topology(1, 2), 0, 1, 0)));
+    shell.wait();
+    shell.step(Event::Tick);
+    assert!(shell.control.is_starting(), "all of one server is not all");
+    shell.step(Event::Grown { topology: topology(2, 2), drained: vec![] });
+    shell.step(Event::Sample(sample(&topology(2, 2), 1, 1, 0)));
+    for _ in 0..2 {
+        shell.wait();
+        let effects = shell.step(Event::Tick);
+        assert!(shell.control.is_starting());
+        if let Some(problem) = problem_of(effects) {
+            assert!(published(shell.solved(&problem)).expect("a table").plan.observe_only);
+        }
+    }
+    shell.wait();
+    shell.step(Event::Tick);
+    assert!(!shell.control.is_starting());
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tarazu_core::control::{Control, ControlConfig, Effect, Event, LogEntry, Policy, Publication};
+use tarazu_core::control::{Control, ControlConfig, Effect, Event, Expected, LogEntry, Policy, Publication};
 use tarazu_core::plan::Plan;
 use tarazu_core::planner::Parts;
 use tarazu_core::rng::{Rng, stream};
@@ -39,6 +39,8 @@ pub struct LogHead {
     pub seed: u64,
     /// What holds from the start.
     pub policy: Policy,
+    /// How many servers are waited for after the start.
+    pub expected: Expected,
 }
 
 /// What a simulated controller heard, and what it published.
@@ -74,6 +76,7 @@ pub fn hear(
         layout_service: Duration::from_secs_f64(system.metadata.create_s),
         seed,
         policy: Policy { apply: true, canary: scenario.canary, detect: scenario.detect },
+        expected: Expected::Known(0),
     };
     Ok(Heard { head, topology: system.topology.clone(), entries: heard.entries, tables: heard.tables })
 }
@@ -96,7 +99,7 @@ impl Player {
         let fs = FsIdentity::new(head.id, &head.file_system);
         let config = ControlConfig { fs, interval: head.interval };
         Self {
-            control: Control::new(config, topology).with_policy(head.policy),
+            control: Control::new(config, topology).with_policy(head.policy).with_expected(head.expected),
             timing: PlannerTiming {
                 interval: head.interval,
                 layout_cost: head.layout_cost,

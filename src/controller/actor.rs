@@ -22,7 +22,7 @@ use super::command::{Command, IntentRefused, NodeReport, Registered};
 use super::counters::Counters;
 use super::intents::Intents;
 use super::jobs::JobNodes;
-use super::lasting;
+use super::lasting::{self, Lasting};
 use super::stored;
 use super::tables::Tables;
 use super::views;
@@ -42,6 +42,8 @@ pub(crate) struct Shared {
     pub(crate) tables: Tables,
     /// What happened, by reason.
     pub(crate) counters: Counters,
+    /// The newest table on disk.
+    pub(crate) lasting: Lasting,
 }
 
 /// Everything that a task needs from outside.
@@ -323,6 +325,10 @@ impl Actor {
         let Some(target) = self.registry.target(OstIndex(done.ost_index)) else {
             return self.shared.counters.refuse("unknown_ost");
         };
+        let Some(brain) = &self.brain else { return };
+        if brain.control().view().topology.targets()[target.index()].server != server {
+            return self.shared.counters.refuse("canary_of_foreign_target");
+        }
         let seconds = done.seconds.filter(|seconds| seconds.is_finite() && *seconds >= 0.0);
         self.step(Event::CanaryDone { target, seconds });
     }
@@ -338,10 +344,8 @@ impl Actor {
     }
 
     fn node(&mut self, report: NodeReport) {
-        let NodeReport { node, highest_term, placed: files, starts, ends, lost } = report;
-        if highest_term > 0 {
-            self.saw_term(highest_term);
-        }
+        let NodeReport { node, highest_term, other_term, placed: files, starts, ends, lost } = report;
+        self.saw_terms(highest_term, other_term);
         self.shared.counters.lose_records(lost);
         for start in &starts {
             match job_start(start) {
@@ -372,11 +376,14 @@ impl Actor {
         }
     }
 
-    /// A node that has heard of a later life than this one: the state directory was lost, or another controller ran.
-    fn saw_term(&mut self, term: u64) {
+    /// A node that has heard of another life than this one: the state directory was lost, or another controller ran.
+    fn saw_terms(&mut self, highest: u64, other: Option<u64>) {
         let Some(brain) = &self.brain else { return };
-        let newest = self.shared.tables.newest().map_or(0, |newest| newest.order().term);
-        if term > newest.max(brain.control().term()) {
+        let ours =
+            self.shared.tables.newest().map_or(0, |newest| newest.order().term).max(brain.control().term());
+        let is_later = highest > ours;
+        let term = if is_later { highest } else { other.unwrap_or(0) };
+        if is_later || term == ours && term > 0 {
             let fs = &self.settings.file_system;
             if self.around.is_fresh {
                 tracing::error!(
@@ -389,7 +396,7 @@ impl Actor {
             } else {
                 tracing::warn!(file_system = fs, term, "nodes have seen a higher term than ours");
             }
-            self.step(Event::SawTerm(term));
+            self.step(if is_later { Event::SawTerm(term) } else { Event::SawOther(term) });
         }
     }
 
@@ -411,8 +418,7 @@ impl Actor {
         };
         match targets {
             Ok(targets) => {
-                let events = targets.into_iter().map(|target| Event::Drain { target, drain: drain.cloned() });
-                self.intend(events.collect(), reply);
+                self.intend(Event::Drain { targets, drain: drain.cloned() }, reply);
             }
             Err(error) => {
                 let _ = reply.send(Err(error));
@@ -425,17 +431,13 @@ impl Actor {
             let _ = reply.send(Err(IntentRefused::NoTargets));
             return;
         }
-        self.intend(vec![Event::SetPolicy(policy)], reply);
+        self.intend(Event::SetPolicy(policy), reply);
     }
 
-    /// Hands over what an operator wants, and answers when all of it is durable.
-    fn intend(&mut self, events: Vec<Event>, reply: oneshot::Sender<Result<u64, IntentRefused>>) {
-        self.asked.clear();
-        let mut writes = Vec::new();
-        for event in events {
-            self.step(event);
-            writes.append(&mut self.asked);
-        }
+    /// Hands over what an operator wants, and answers when it is durable.
+    fn intend(&mut self, event: Event, reply: oneshot::Sender<Result<u64, IntentRefused>>) {
+        self.step(event);
+        let writes = std::mem::take(&mut self.asked);
         if writes.is_empty() {
             // Cannot be: targets are known. Whoever asks must not wait for ever all the same.
             let _ = reply.send(Err(IntentRefused::NotDurable("it was refused".into())));
@@ -460,6 +462,7 @@ impl Actor {
     fn step(&mut self, event: Event) {
         let now = self.now();
         let Some(brain) = &mut self.brain else { return };
+        self.asked.clear();
         let mut effects = std::mem::take(&mut self.effects);
         brain.step(now, event, &mut effects);
         for effect in effects.drain(..) {
@@ -472,20 +475,17 @@ impl Actor {
         match effect {
             Effect::Persist { write, record } => {
                 self.asked.push(write);
-                let topology = self.brain.as_ref().map(|brain| &brain.control().view().topology);
-                let fs = &self.settings.file_system;
-                match topology.and_then(|topology| stored::record(fs, &record, topology)) {
-                    Some(record) => self.store(write, record),
-                    None => self.send_back(Command::Stored { write, failed: Some("no such target".into()) }),
-                }
+                let Some(brain) = &self.brain else { return };
+                let topology = &brain.control().view().topology;
+                self.store(write, stored::records(&self.settings.file_system, &record, topology));
             }
             Effect::Solve(problem) => self.solve(problem),
             Effect::Publish(publication) => {
                 self.shared.counters.publish();
-                self.shared.tables.publish(&publication, now);
-                let path = self.around.last_table.clone();
+                self.shared.tables.publish(&publication);
+                let (path, shared) = (self.around.last_table.clone(), Arc::clone(&self.shared));
                 // Comfort only: it is written when there is time, and its loss costs whole tables instead of deltas.
-                tokio::task::spawn_blocking(move || lasting::write(&path, &publication.table));
+                tokio::task::spawn_blocking(move || shared.lasting.write(&path, &publication));
             }
             Effect::Confirm(_) => self.shared.tables.confirm(now),
             Effect::Canary { target, bytes } => self.canary(target, bytes),
@@ -503,9 +503,9 @@ impl Actor {
         }
     }
 
-    fn store(&self, write: u64, record: Record) {
+    fn store(&self, write: u64, records: Vec<Record>) {
         let queue = self.queue.clone();
-        self.around.store.write(vec![record], move |outcome| {
+        self.around.store.write(records, move |outcome| {
             let failed = outcome.err().map(|error| error.to_string());
             let Some(queue) = queue.upgrade() else { return };
             // On the store's own thread: it may wait for room, nothing else goes through it meanwhile. Called from the
@@ -535,12 +535,6 @@ impl Actor {
         let canary = v1::Canary { ost_index: spec.ost.0, bytes };
         // One that gets lost is asked for again.
         let _ = agent.orders.try_send(order(AgentOrderKind::Canary(canary)));
-    }
-
-    fn send_back(&self, command: Command) {
-        if let Some(queue) = self.queue.upgrade() {
-            tokio::spawn(async move { queue.send(command).await });
-        }
     }
 }
 

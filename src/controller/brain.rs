@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tarazu_core::control::{Control, ControlConfig, Effect, Event, Policy, Problem, Publication};
+use tarazu_core::control::{Control, ControlConfig, Effect, Event, Expected, Policy, Problem, Publication};
 use tarazu_core::plan::Plan;
 use tarazu_core::planner::{Parts, TarazuPlanner};
 use tarazu_core::rng::{Rng, stream};
@@ -33,6 +33,8 @@ pub(crate) struct BrainSettings {
     pub(crate) seed: u64,
     /// What holds until somebody wants something else.
     pub(crate) policy: Policy,
+    /// How many servers are waited for after the start.
+    pub(crate) expected: Expected,
 }
 
 impl BrainSettings {
@@ -47,6 +49,10 @@ impl BrainSettings {
             layout_cost_s: self.layout_cost.as_secs_f64(),
             layout_service_s: self.layout_service.as_secs_f64(),
             policy: Some(tarazu_proto::policy_to(self.policy)),
+            servers_expected: match self.expected {
+                Expected::Known(servers) => Some(u32::try_from(servers).unwrap_or(u32::MAX)),
+                Expected::Unknown => None,
+            },
         }
     }
 
@@ -63,6 +69,9 @@ impl BrainSettings {
             layout_service: seconds(head.layout_service_s),
             seed: head.seed,
             policy: policy.unwrap_or_default(),
+            expected: head
+                .servers_expected
+                .map_or(Expected::Unknown, |servers| Expected::Known(servers as usize)),
         })
     }
 
@@ -104,7 +113,8 @@ impl Brain {
             let grown = Event::Grown { topology: topology.clone(), drained: Vec::new() };
             log.push(&Recorded { now_ns: now.0, what: Some(event_to(&grown, &topology)) });
         }
-        let control = Control::new(config, topology).with_policy(settings.policy);
+        let control =
+            Control::new(config, topology).with_policy(settings.policy).with_expected(settings.expected);
         Self { control, rng: stream(settings.seed, "control", 0), log }
     }
 

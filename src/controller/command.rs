@@ -30,7 +30,7 @@ pub(crate) enum IntentRefused {
     /// It is over already.
     #[error("the drain would have ended already")]
     Over,
-    /// It is not durable, and so was never in force.
+    /// It is not durable, and so is not in force.
     #[error("it could not be made durable: {0}")]
     NotDurable(String),
     /// No agent has registered yet.
@@ -43,8 +43,10 @@ pub(crate) enum IntentRefused {
 pub(crate) struct NodeReport {
     /// The node's key.
     pub(crate) node: u64,
-    /// The highest term that it has seen.
+    /// The highest term that it has seen; 0 where that is no news.
     pub(crate) highest_term: u64,
+    /// The term of a table that it holds and that this controller did not make, though the term is its own.
+    pub(crate) other_term: Option<u64>,
     /// What its clients placed and closed.
     pub(crate) placed: Vec<v1::Placed>,
     /// Jobs that start.
@@ -95,7 +97,7 @@ pub(crate) enum Command {
     },
     /// A node reports.
     Node(NodeReport),
-    /// Nodes that are gone for good.
+    /// Nodes that are gone for good; with none of them, time to look for jobs that are.
     NodesGone(Vec<u64>),
     /// Targets are drained, or given back.
     Drain {

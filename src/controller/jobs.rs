@@ -23,10 +23,14 @@ pub(crate) struct JobNodes {
 impl JobNodes {
     /// A node speaks of a job that starts.
     pub(crate) fn runs(&mut self, job: JobId, node: u64, now: Time) {
-        self.heard_at.insert(job, now);
-        if self.pairs < PAIRS_MAX && self.nodes.entry(job).or_default().insert(node) {
-            self.pairs += 1;
+        self.heard(job, now);
+        let is_known = self.nodes.get(&job).is_some_and(|nodes| nodes.contains(&node));
+        if is_known || self.pairs >= PAIRS_MAX {
+            return;
         }
+        self.nodes.entry(job).or_default().insert(node);
+        self.heard_at.insert(job, now);
+        self.pairs += 1;
     }
 
     /// Something was heard of a job that runs.

@@ -3,15 +3,31 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
+use tarazu_core::control::Publication;
 use tarazu_layout::limits::TABLE_BYTES_MAX;
+use tarazu_table::Order;
 
-/// Writes it in the place of the one before. What fails is said and does no harm.
-pub(crate) fn write(path: &Path, table: &[u8]) {
-    let new = path.with_extension("new");
-    let written = fs::File::create(&new).and_then(|mut file| file.write_all(table));
-    if let Err(error) = written.and_then(|()| fs::rename(&new, path)) {
-        tracing::debug!(path = %path.display(), %error, "the newest table is not kept");
+/// The number of the table that is on disk. Writers come from several threads, and not in order.
+#[derive(Debug, Default)]
+pub(crate) struct Lasting {
+    newest: Mutex<Order>,
+}
+
+impl Lasting {
+    /// Writes it in the place of the one before, unless a newer one is there. What fails is said and does no harm.
+    pub(crate) fn write(&self, path: &Path, publication: &Publication) {
+        let mut newest = self.newest.lock().unwrap_or_else(PoisonError::into_inner);
+        if publication.plan.order <= *newest {
+            return;
+        }
+        *newest = publication.plan.order;
+        let new = path.with_extension("new");
+        let written = fs::File::create(&new).and_then(|mut file| file.write_all(&publication.table));
+        if let Err(error) = written.and_then(|()| fs::rename(&new, path)) {
+            tracing::debug!(path = %path.display(), %error, "the newest table is not kept");
+        }
     }
 }
 

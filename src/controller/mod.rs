@@ -10,6 +10,7 @@ mod command;
 mod counters;
 mod fanout;
 mod http;
+mod incoming;
 mod intents;
 mod jobs;
 pub(crate) mod json;
@@ -36,7 +37,6 @@ use tarazu_proto::v1::agents_server::AgentsServer;
 use tarazu_proto::v1::nodes_server::NodesServer;
 use tarazu_proto::v1::placement_server::PlacementServer;
 use tokio::net::TcpListener;
-use tokio_stream::wrappers::TcpListenerStream;
 use tonic::transport::Server;
 
 use crate::config::Config;
@@ -54,6 +54,9 @@ const RESETS_MAX: usize = 64;
 
 /// Bytes of a request's headers.
 const HEADERS_BYTES_MAX: u32 = 16 << 10;
+
+/// An answer must begin within this: the slowest waits for a disk.
+const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 
 /// A peer that answers no ping within this is gone.
 const PING_EVERY: Duration = Duration::from_secs(20);
@@ -113,7 +116,8 @@ pub(crate) async fn run(
     let grpc = listen(config.listen, "listen").await?;
     let http = listen(config.http_listen, "http_listen").await?;
     let addresses = (grpc.1, http.1);
-    let sites = Sites::start(config, clock, store, state, seed)?;
+    let (failed, mut failure) = tokio::sync::mpsc::channel(1);
+    let sites = Sites::start(config, clock, store, state, seed, failed)?;
     told(addresses.0, addresses.1);
     tracing::info!(grpc = %addresses.0, http = %addresses.1, "the controller serves");
     let (ending, ended) = tokio::sync::watch::channel(false);
@@ -124,6 +128,7 @@ pub(crate) async fn run(
     let mut server = server;
     tokio::select! {
         () = stop => {}
+        Some(why) = failure.recv() => return Err(ServeError::Serve(why)),
         outcome = &mut server => {
             let why = outcome.map_err(|error| error.to_string()).and_then(|served| served.map_err(|error| error.to_string()));
             return Err(ServeError::Serve(why.err().unwrap_or_else(|| "nobody asked it to".into())));
@@ -171,7 +176,9 @@ async fn serve(
     let placement = PlacementServer::new(PlacementService::new(Arc::clone(&sites)));
     let admin = AdminServer::new(AdminService::new(sites));
     Server::builder()
-        .tcp_nodelay(true)
+        .timeout(ANSWER_WITHIN)
+        .load_shed(true)
+        .concurrency_limit_per_connection(STREAMS_MAX as usize)
         .max_concurrent_streams(STREAMS_MAX)
         .http2_max_pending_accept_reset_streams(Some(RESETS_MAX))
         .http2_max_header_list_size(HEADERS_BYTES_MAX)
@@ -190,7 +197,7 @@ async fn serve(
                 .max_decoding_message_size(REQUEST_BYTES_MAX)
                 .max_encoding_message_size(ADMIN_RESPONSE_BYTES_MAX),
         )
-        .serve_with_incoming_shutdown(TcpListenerStream::new(listener), ended)
+        .serve_with_incoming_shutdown(incoming::incoming(listener), ended)
         .await
 }
 

@@ -113,6 +113,7 @@ impl Both {
             layout_service: settings.layout_service,
             seed: settings.seed,
             policy: settings.policy,
+            expected: settings.expected,
         };
         Self {
             player: Player::new(&head, topology.clone()),
@@ -156,6 +157,7 @@ pub(crate) fn write_heard(path: &Path, heard: &Heard) -> Result<(), RecordError>
         layout_service: head.layout_service,
         seed: head.seed,
         policy: head.policy,
+        expected: head.expected,
     };
     let mut log = Recorder::start(path, 0, settings.head(), LOG_BYTES_MAX)?;
     let put = |log: &mut Recorder, now: Time, what: What| {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
-use tarazu_core::control::Policy;
+use tarazu_core::control::{Expected, Policy};
 use tarazu_layout::{FsId, Time, hash};
 use tarazu_proto::limits::FILE_SYSTEMS_MAX;
 use tokio::sync::{mpsc, oneshot};
@@ -15,6 +15,7 @@ use super::clock::Clock;
 use super::command::Command;
 use super::counters::Counters;
 use super::fanout::{Bucket, NodeBook};
+use super::lasting::Lasting;
 use super::tables::Tables;
 use crate::config::{Config, Mode};
 use crate::store::{FsState, State, StoreThread};
@@ -38,6 +39,11 @@ impl Site {
     /// Hands over a command, and waits for room.
     pub(crate) async fn send(&self, command: Command) -> Result<(), Stopping> {
         self.queue.send(command).await.map_err(|_| Stopping)
+    }
+
+    /// A place in the queue, once there is one.
+    pub(crate) async fn place(&self) -> Result<mpsc::OwnedPermit<Command>, Stopping> {
+        self.queue.clone().reserve_owned().await.map_err(|_| Stopping)
     }
 
     /// Hands over a sample if there is room: the next one comes in an interval.
@@ -77,6 +83,8 @@ pub(crate) struct Sites {
     stored: Mutex<State>,
     is_fresh: bool,
     seed: u64,
+    /// A file system's task that ends by itself has failed: half a controller is worse than none.
+    failed: mpsc::Sender<String>,
     sites: RwLock<BTreeMap<String, Site>>,
 }
 
@@ -88,6 +96,7 @@ impl Sites {
         store: StoreThread,
         stored: State,
         seed: u64,
+        failed: mpsc::Sender<String>,
     ) -> Result<Arc<Self>, TooMany> {
         let names: Vec<String> = stored.file_systems.keys().cloned().collect();
         let now = clock.now();
@@ -100,6 +109,7 @@ impl Sites {
             is_fresh: stored.fresh(),
             stored: Mutex::new(stored),
             seed,
+            failed,
             sites: RwLock::new(BTreeMap::new()),
         });
         for name in names {
@@ -160,12 +170,22 @@ impl Sites {
             layout_cost: config.layout_cost,
             layout_service: config.layout_service,
             seed: hash::combine(self.seed, hash::bytes(name.as_bytes())),
+            expected: Expected::Known(0),
             policy: Policy {
                 apply: config.mode == Mode::Apply,
                 canary: config.canary,
                 detect: config.detect,
             },
         };
+        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).file_systems.remove(name);
+        let stored: FsState = stored.unwrap_or_default();
+        // Whoever knows neither from a setting nor from an earlier life how many there are waits until no more come.
+        let expected = match config.servers_expected.get(name) {
+            Some(expected) => Expected::Known(*expected as usize),
+            None if stored.inventory.is_empty() => Expected::Unknown,
+            None => Expected::Known(0),
+        };
+        let settings = BrainSettings { expected, ..settings };
         let around = Surroundings {
             store: Arc::clone(&self.store),
             clock: self.clock,
@@ -173,12 +193,23 @@ impl Sites {
             last_table: config.state_dir.join(format!("table-{name}")),
             is_fresh: self.is_fresh,
         };
-        let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).file_systems.remove(name);
-        let shared = Arc::new(Shared { tables: Tables::default(), counters: Counters::default() });
+        let shared = Arc::new(Shared {
+            tables: Tables::default(),
+            counters: Counters::default(),
+            lasting: Lasting::default(),
+        });
         let (queue, commands) = mpsc::channel(QUEUE_MAX);
-        let stored: FsState = stored.unwrap_or_default();
         let actor = Actor::new(settings, around, Arc::clone(&shared), queue.downgrade(), stored);
-        tokio::spawn(actor.run(commands));
+        let task = tokio::spawn(actor.run(commands));
+        let (failed, of) = (self.failed.clone(), name.to_owned());
+        tokio::spawn(async move {
+            if let Err(error) = task.await
+                && error.is_panic()
+            {
+                // One is enough.
+                let _ = failed.try_send(format!("the task of file system {of} failed: {error}"));
+            }
+        });
         tracing::info!(file_system = name, "a file system is looked after");
         Site { name: name.into(), shared, queue }
     }

@@ -9,17 +9,19 @@ use tarazu_layout::{Bytes, OstIndex, TargetId, Time};
 
 use crate::store::{DrainIntent, FsState, PolicyIntent, Record, ServerEntry, TargetEntry};
 
-/// A record of the store; `None` for a target that does not exist.
-pub(crate) fn record(fs: &str, durable: &Durable, topology: &Topology) -> Option<Record> {
+/// Records of the store, to be durable together.
+pub(crate) fn records(fs: &str, durable: &Durable, topology: &Topology) -> Vec<Record> {
     let fs = fs.to_owned();
-    Some(match durable {
-        Durable::Term(term) => Record::Term { fs, term: *term },
-        Durable::Drain { target, drain } => {
-            let ost = topology.targets().get(target.index())?.ost.0;
-            Record::Drain { fs, ost, drain: drain.as_ref().map(drain_to) }
+    match durable {
+        Durable::Term(term) => vec![Record::Term { fs, term: *term }],
+        Durable::Drain { targets, drain } => {
+            let osts =
+                targets.iter().filter_map(|target| Some(topology.targets().get(target.index())?.ost.0));
+            let record = |ost| Record::Drain { fs: fs.clone(), ost, drain: drain.as_ref().map(drain_to) };
+            osts.map(record).collect()
         }
-        Durable::Policy(policy) => Record::Policy { fs, policy: policy_to(*policy) },
-    })
+        Durable::Policy(policy) => vec![Record::Policy { fs, policy: policy_to(*policy) }],
+    }
 }
 
 /// Servers and targets, to be found again after a restart.

@@ -25,7 +25,7 @@ fn what() -> impl Strategy<Value = What> {
         });
     let drain = (any::<u32>(), "\\PC{0,9}", any::<bool>()).prop_map(|(ost_index, reason, given)| {
         let drain = given.then(|| v1::DrainInfo { reason, ..Default::default() });
-        What::Drain(v1::DrainEvent { ost_index, drain })
+        What::Drain(v1::DrainEvent { ost_indices: vec![ost_index], drain })
     });
     prop_oneof![
         Just(What::Tick(true)),

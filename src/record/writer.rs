@@ -291,7 +291,7 @@ mod tests {
         let bad = Bad { wait: Some(wait), writes: 0 };
         let mut recorder = Recorder::with_output(bad, Path::new("x"), 0, Head::default(), 1 << 40).unwrap();
         let drain = v1::DrainInfo { reason: "r".repeat(3 << 20), ..Default::default() };
-        let event = v1::DrainEvent { ost_index: 1, drain: Some(drain) };
+        let event = v1::DrainEvent { ost_indices: vec![1], drain: Some(drain) };
         let large = Recorded { now_ns: 1, what: Some(What::Drain(event)) };
         let pushed = (0..QUEUE_MAX).take_while(|_| {
             recorder.push(&large);
@@ -304,7 +304,7 @@ mod tests {
         let mut recorder =
             Recorder::with_output(std::io::sink(), Path::new("x"), 0, Head::default(), 1 << 40).unwrap();
         let drain = v1::DrainInfo { reason: "r".repeat(MESSAGE_BYTES_MAX), ..Default::default() };
-        let event = v1::DrainEvent { ost_index: 1, drain: Some(drain) };
+        let event = v1::DrainEvent { ost_indices: vec![1], drain: Some(drain) };
         recorder.push(&Recorded { now_ns: 1, what: Some(What::Drain(event)) });
         let Recording::Ended { reason, .. } = recorder.state() else { panic!("it goes on") };
         assert!(reason.contains("a message of 41943"), "{reason}");

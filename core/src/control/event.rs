@@ -48,6 +48,8 @@ pub enum Event {
     },
     /// A node has seen a table of this term.
     SawTerm(u64),
+    /// A node holds a table of this term that this controller did not make.
+    SawOther(u64),
     /// An agent reported.
     Sample(LoadSample),
     /// A node reported what its clients placed and closed.
@@ -75,10 +77,10 @@ pub enum Event {
         /// Seconds that it took; `None` where it failed.
         seconds: Option<f64>,
     },
-    /// An operator takes a target out or back in.
+    /// An operator takes targets out or back in, all of them or none.
     Drain {
-        /// The target.
-        target: TargetId,
+        /// The targets.
+        targets: Vec<TargetId>,
         /// Out, with what is said of it; `None` gives it back.
         drain: Option<Drain>,
     },
@@ -100,10 +102,10 @@ pub enum Event {
 pub enum Durable {
     /// The term of this controller.
     Term(u64),
-    /// A target's drain.
+    /// Targets' drain.
     Drain {
-        /// The target.
-        target: TargetId,
+        /// The targets.
+        targets: Vec<TargetId>,
         /// Out, with what is said of it; `None` gives it back.
         drain: Option<Drain>,
     },

@@ -7,12 +7,13 @@
 
 mod event;
 mod intent;
+mod start;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tarazu_layout::{ServerId, TargetId, Time};
+use tarazu_layout::{TargetId, Time};
 use tarazu_table::{FRESH_INTERVALS, FsIdentity, Order};
 
 use crate::demand::Demand;
@@ -24,6 +25,8 @@ use crate::topology::Topology;
 use crate::view::{Health, View};
 pub use event::{Durable, Effect, Event, LogEntry, Problem, Publication, Refused};
 pub use intent::{Drain, Policy};
+use start::Starting;
+pub use start::{Expected, REPORTED_SHARE, SETTLED_INTERVALS, STARTING_MAX};
 
 /// What the controller is told when it is made.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -34,26 +37,12 @@ pub struct ControlConfig {
     pub interval: Duration,
 }
 
-/// Share of the known servers whose agents must have reported before a controller that has just started lets its
-/// tables say what targets do now: with fewer, a restart would make confident nonsense.
-pub const REPORTED_SHARE: f64 = 0.8;
-
-/// It waits for them at most this long: an agent that is gone for good must not keep the others' reports unused.
-pub const STARTING_MAX: Duration = Duration::from_secs(30);
-
 /// Intervals after which a solution that has not come back is given up, and the problem stated anew.
 pub const SOLVE_INTERVALS_MAX: u32 = 6;
 
 /// How far a term that a node claims to have seen may be above ours: more controller starts than a
 /// system has in its life. A single mad node must not use up all terms.
 pub const TERM_AHEAD_MAX: u64 = 1 << 20;
-
-/// A controller that has not yet heard of most agents.
-#[derive(Debug, Default)]
-struct Starting {
-    since: Time,
-    reported: BTreeSet<ServerId>,
-}
 
 /// The controller of one file system.
 #[derive(Debug)]
@@ -83,6 +72,10 @@ pub struct Control {
     policy_write: Option<u64>,
     /// The newest term could not be made durable.
     term_failed: bool,
+    /// How many servers are to be waited for after a start.
+    expected: Expected,
+    /// When nodes last made it raise its term.
+    last_raise_at: Option<Time>,
     /// The newest plan could not be made a table.
     unpublished: bool,
     /// Something material changed since the last problem.
@@ -120,6 +113,8 @@ impl Control {
             policy: Policy::default(),
             policy_write: None,
             term_failed: false,
+            expected: Expected::Known(0),
+            last_raise_at: None,
             unpublished: false,
             changed: false,
             next_write: 0,
@@ -140,6 +135,13 @@ impl Control {
     #[must_use]
     pub fn with_policy(mut self, policy: Policy) -> Self {
         self.take_policy(policy);
+        self
+    }
+
+    /// The same waiting for so many servers after its start; to be called before the first event.
+    #[must_use]
+    pub fn with_expected(mut self, expected: Expected) -> Self {
+        self.expected = expected;
         self
     }
 
@@ -187,11 +189,12 @@ impl Control {
             Event::Started { stored_term, drained, policy } => {
                 self.start(now, stored_term, drained, policy, out)
             }
-            Event::Grown { topology, drained } => self.grow(topology, drained),
-            Event::SawTerm(term) => self.saw_term(term, out),
+            Event::Grown { topology, drained } => self.grow(topology, drained, now),
+            Event::SawTerm(term) => self.saw_term(term, now, out),
+            Event::SawOther(term) => self.saw_other(term, now, out),
             Event::Persisted { write } => self.persisted(write),
             Event::PersistFailed { write } => self.persist_failed(write),
-            Event::Drain { target, drain } => self.drain(target, drain, out),
+            Event::Drain { targets, drain } => self.drain(targets, drain, out),
             Event::SetPolicy(policy) => {
                 self.persist(Durable::Policy(policy), out);
                 Ok(())
@@ -272,73 +275,6 @@ impl Control {
         Ok(())
     }
 
-    fn start(
-        &mut self,
-        now: Time,
-        stored_term: u64,
-        drained: Vec<(TargetId, Drain)>,
-        policy: Option<Policy>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refused> {
-        self.started = true;
-        self.starting = Some(Starting { since: now, reported: BTreeSet::new() });
-        self.raise_term(stored_term, out);
-        if let Some(policy) = policy {
-            self.take_policy(policy);
-        }
-        self.take_drains(drained)
-    }
-
-    /// Drains that are durable already.
-    fn take_drains(&mut self, drained: Vec<(TargetId, Drain)>) -> Result<(), Refused> {
-        let view = Arc::make_mut(&mut self.view);
-        for (target, drain) in drained {
-            let seen = view.targets.get_mut(target.index()).ok_or(Refused::UnknownTarget(target))?;
-            seen.drained = Some(drain);
-        }
-        Ok(())
-    }
-
-    fn grow(&mut self, topology: Topology, drained: Vec<(TargetId, Drain)>) -> Result<(), Refused> {
-        Arc::make_mut(&mut self.view).grow(topology)?;
-        self.detector.grow(&self.view.topology);
-        // A plan that is under way does not know the new targets; it comes back as stale.
-        self.answered = self.problem;
-        self.changed = true;
-        self.take_drains(drained)
-    }
-
-    /// Whether too few of the known agents have reported since the start.
-    fn note_starting(&mut self, now: Time) {
-        let Some(starting) = &self.starting else { return };
-        let known = self.view.topology.servers().len() as f64;
-        let enough = starting.reported.len() as f64 >= REPORTED_SHARE * known;
-        if enough || now.since(starting.since) >= STARTING_MAX {
-            self.starting = None;
-            self.changed = true;
-        }
-    }
-
-    fn is_steady_only(&self, now: Time) -> bool {
-        let fresh_within = self.config.interval * FRESH_INTERVALS;
-        self.starting.is_some() || self.view.is_mostly_silent(now, fresh_within)
-    }
-
-    /// A node has seen a term: ours must be above it before anything is published.
-    fn saw_term(&mut self, term: u64, out: &mut Vec<Effect>) -> Result<(), Refused> {
-        if term <= self.term_seen {
-            return Ok(());
-        }
-        if self.started && term - self.term_seen > TERM_AHEAD_MAX {
-            return Err(Refused::ImpossibleTerm { seen: term, known: self.term_seen });
-        }
-        // Before the start there is nothing to compare with; the node says it again with its next report.
-        if self.started {
-            self.raise_term(term, out);
-        }
-        Ok(())
-    }
-
     /// Looks once an interval for what changes by itself: jobs that fell silent (that walks the whole
     /// ledger), and agents that did.
     fn age_if_due(&mut self, now: Time, out: &mut Vec<Effect>) {
@@ -388,86 +324,6 @@ impl Control {
         out.extend(due.into_iter().map(|target| Effect::Canary { target, bytes: CANARY_BYTES }));
     }
 
-    fn raise_term(&mut self, above: u64, out: &mut Vec<Effect>) {
-        self.term_seen = self.term_seen.max(above).saturating_add(1);
-        self.persist(Durable::Term(self.term_seen), out);
-    }
-
-    fn persist(&mut self, record: Durable, out: &mut Vec<Effect>) {
-        let write = self.next_write;
-        self.next_write += 1;
-        self.waiting.insert(write, record.clone());
-        out.push(Effect::Persist { write, record });
-    }
-
-    fn drain(
-        &mut self,
-        target: TargetId,
-        drain: Option<Drain>,
-        out: &mut Vec<Effect>,
-    ) -> Result<(), Refused> {
-        if target.index() >= self.view.targets.len() {
-            return Err(Refused::UnknownTarget(target));
-        }
-        self.persist(Durable::Drain { target, drain }, out);
-        Ok(())
-    }
-
-    /// Gives back the targets whose drain is over. It stays in force until its end is durable.
-    fn end_drains(&mut self, now: Time, out: &mut Vec<Effect>) {
-        let is_over = |target: &TargetId| {
-            let drain = self.view.targets[target.index()].drained.as_ref();
-            drain.and_then(|drain| drain.until).is_some_and(|until| until <= now)
-        };
-        let is_asked = |target: &TargetId| {
-            let end = Durable::Drain { target: *target, drain: None };
-            self.waiting.values().any(|record| *record == end)
-        };
-        let over: Vec<TargetId> =
-            self.view.topology.ids().filter(is_over).filter(|target| !is_asked(target)).collect();
-        for target in over {
-            self.persist(Durable::Drain { target, drain: None }, out);
-        }
-    }
-
-    fn take_policy(&mut self, policy: Policy) {
-        self.policy = policy;
-        self.detector.configure(HealthConfig { detect: policy.detect, canary: policy.canary });
-    }
-
-    fn persisted(&mut self, write: u64) -> Result<(), Refused> {
-        match self.waiting.remove(&write).ok_or(Refused::UnknownWrite { write })? {
-            Durable::Term(term) if term > self.term => {
-                self.term = term;
-                self.seq = 0;
-            }
-            Durable::Term(_) => {}
-            Durable::Drain { target, drain } => {
-                let newest = self.drain_writes.entry(target).or_insert(write);
-                if *newest <= write {
-                    *newest = write;
-                    Arc::make_mut(&mut self.view).targets[target.index()].drained = drain;
-                }
-            }
-            Durable::Policy(policy) => {
-                if self.policy_write.is_none_or(|newest| newest <= write) {
-                    self.policy_write = Some(write);
-                    self.take_policy(policy);
-                }
-            }
-        }
-        self.changed = true;
-        Ok(())
-    }
-
-    /// What failed is forgotten; whoever wanted it was told. Without a durable term nothing can be published, so
-    /// that one is tried again.
-    fn persist_failed(&mut self, write: u64) -> Result<(), Refused> {
-        let record = self.waiting.remove(&write).ok_or(Refused::UnknownWrite { write })?;
-        self.term_failed |= matches!(record, Durable::Term(term) if term == self.term_seen);
-        Ok(())
-    }
-
     /// Whether a table of this controller would be newer than any other: its own term is durable and
     /// nobody has seen a higher one.
     fn may_publish(&self) -> bool {
@@ -511,7 +367,7 @@ impl Control {
         }
         plan.order = Order { term: self.term, seq: self.seq + 1 };
         plan.steady_only |= self.starting.is_some();
-        plan.observe_only = !self.policy.apply;
+        plan.observe_only = !self.policy.apply || self.is_blind();
         self.unpublished = true;
         let table = encode_plan(&plan, &self.view.topology, &self.config)?;
         self.unpublished = false;

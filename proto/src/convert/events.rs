@@ -43,6 +43,7 @@ pub fn event_to(event: &Event, topology: &Topology) -> What {
         Event::Persisted { write } => What::Persisted(v1::Persisted { write: *write }),
         Event::PersistFailed { write } => What::PersistFailed(v1::Persisted { write: *write }),
         Event::SawTerm(term) => What::SawTerm(*term),
+        Event::SawOther(term) => What::SawOther(*term),
         Event::Sample(of) => What::Sample(v1::ServerSample {
             server: of.server.0,
             session: of.agent_start.0,
@@ -64,9 +65,10 @@ pub fn event_to(event: &Event, topology: &Topology) -> What {
         Event::CanaryDone { target, seconds } => {
             What::CanaryDone(v1::CanaryDone { ost_index: ost(*target).0, seconds: *seconds })
         }
-        Event::Drain { target, drain } => {
-            What::Drain(v1::DrainEvent { ost_index: ost(*target).0, drain: drain.as_ref().map(drain_to) })
-        }
+        Event::Drain { targets, drain } => What::Drain(v1::DrainEvent {
+            ost_indices: targets.iter().map(|target| ost(*target).0).collect(),
+            drain: drain.as_ref().map(drain_to),
+        }),
         Event::SetPolicy(policy) => What::Policy(policy_to(*policy)),
         Event::Solved { seq, .. } => What::Solved(*seq),
         Event::Tick => What::Tick(true),
@@ -97,6 +99,7 @@ pub fn event_from(what: &What, topology: Option<&Topology>) -> Result<Option<Eve
         What::Persisted(persisted) => Event::Persisted { write: persisted.write },
         What::PersistFailed(failed) => Event::PersistFailed { write: failed.write },
         What::SawTerm(term) => Event::SawTerm(*term),
+        What::SawOther(term) => Event::SawOther(*term),
         What::Sample(of) => {
             let rows = Rows { server: ServerId(of.server), session: of.session, target: &find };
             Event::Sample(sample(of.sample.as_ref().ok_or(Invalid::Missing("the sample"))?, &rows)?)
@@ -109,7 +112,7 @@ pub fn event_from(what: &What, topology: Option<&Topology>) -> Result<Option<Eve
         What::JobEnd(job) => Event::JobEnded(JobId(*job)),
         What::CanaryDone(done) => Event::CanaryDone { target: known(done.ost_index)?, seconds: done.seconds },
         What::Drain(drain) => Event::Drain {
-            target: known(drain.ost_index)?,
+            targets: drain.ost_indices.iter().map(|ost| known(*ost)).collect::<Result<_, _>>()?,
             drain: drain.drain.as_ref().map(drain_from).transpose()?,
         },
         What::Policy(policy) => Event::SetPolicy(policy_from(policy)?),

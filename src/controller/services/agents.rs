@@ -21,6 +21,12 @@ use crate::controller::sites::{Site, Sites};
 /// Time that an agent has to say who it is.
 const FIRST_MESSAGE_WITHIN: Duration = Duration::from_secs(5);
 
+/// Time in which an agent must take an order.
+const ORDER_WITHIN: Duration = Duration::from_secs(10);
+
+/// A registration that is repeated takes so long.
+const REGISTER_EVERY: Duration = Duration::from_millis(500);
+
 /// A stream without a message for so many intervals is closed: its agent is gone or frozen, and comes back.
 const SILENT_INTERVALS: u32 = 6;
 
@@ -43,8 +49,9 @@ struct Session {
     orders: mpsc::Sender<AgentOrder>,
     /// What the actor sends through; the stream ends when it lets go.
     from_actor: mpsc::Receiver<AgentOrder>,
-    to_actor: mpsc::Sender<AgentOrder>,
     entered: command::Registered,
+    /// The server and the process that this stream is of.
+    of: (String, u64),
 }
 
 #[tonic::async_trait]
@@ -65,11 +72,11 @@ impl Agents for AgentService {
         let registration = checked(&message)?;
         let site = self.sites.get_or_start(&registration.file_system);
         let site = site.map_err(|error| Status::resource_exhausted(error.to_string()))?;
-        let (to_actor, from_actor) = mpsc::channel(ORDERS_MAX);
-        let entered = enter(&site, registration, &to_actor).await?;
+        let of = (registration.claim.server.clone(), registration.claim.instance);
+        let (entered, from_actor) = enter(&site, registration).await?;
         let (orders, answers) = mpsc::channel(ORDERS_MAX);
         let session =
-            Session { sites: Arc::clone(&self.sites), site, messages, orders, from_actor, to_actor, entered };
+            Session { sites: Arc::clone(&self.sites), site, messages, orders, from_actor, entered, of };
         tokio::spawn(session.run());
         let answers = tokio_stream::StreamExt::map(ReceiverStream::new(answers), Ok);
         Ok(Response::new(Box::pin(answers)))
@@ -83,12 +90,12 @@ fn checked(message: &Register) -> Result<Registration, Status> {
 async fn enter(
     site: &Site,
     registration: Registration,
-    orders: &mpsc::Sender<AgentOrder>,
-) -> Result<command::Registered, Status> {
+) -> Result<(command::Registered, mpsc::Receiver<AgentOrder>), Status> {
     let Registration { claim, can_canary, .. } = registration;
-    let orders = orders.clone();
+    let (orders, from_actor) = mpsc::channel(ORDERS_MAX);
     let answer = site.ask(|reply| Command::Register { claim, can_canary, orders, reply }).await;
-    answer.map_err(stopping)?.map_err(|error| Status::already_exists(error.to_string()))
+    let entered = answer.map_err(stopping)?.map_err(|error| Status::already_exists(error.to_string()))?;
+    Ok((entered, from_actor))
 }
 
 impl Session {
@@ -112,7 +119,7 @@ impl Session {
                 order = self.from_actor.recv() => {
                     let Some(order) = order else { break };
                     let is_last = matches!(order.order, Some(agent_order::Order::Superseded(_)));
-                    if self.orders.send(order).await.is_err() || is_last {
+                    if !self.order(order).await || is_last {
                         break;
                     }
                 }
@@ -137,7 +144,13 @@ impl Session {
             contested_ost_indices: self.entered.contested.iter().map(|ost| ost.0).collect(),
         };
         let order = AgentOrder { order: Some(agent_order::Order::Registered(registered)) };
-        self.orders.send(order).await.is_ok()
+        self.order(order).await
+    }
+
+    /// Returns whether the agent takes orders: one that reads none for so long is gone.
+    async fn order(&self, order: AgentOrder) -> bool {
+        let sent = tokio::time::timeout(ORDER_WITHIN, self.orders.send(order)).await;
+        matches!(sent, Ok(Ok(())))
     }
 
     /// Returns whether the stream goes on.
@@ -157,11 +170,14 @@ impl Session {
 
     async fn register_again(&mut self, message: &Register) -> bool {
         let Ok(registration) = checked(message) else { return false };
-        if registration.file_system != *self.site.name {
+        let is_same = (&registration.claim.server, registration.claim.instance) == (&self.of.0, self.of.1);
+        if registration.file_system != *self.site.name || !is_same {
             return false;
         }
-        let Ok(entered) = enter(&self.site, registration, &self.to_actor).await else { return false };
-        self.entered = entered;
+        // What is registered is planned anew: whoever says it all the time must not keep plans from being made.
+        tokio::time::sleep(REGISTER_EVERY).await;
+        let Ok((entered, from_actor)) = enter(&self.site, registration).await else { return false };
+        (self.entered, self.from_actor) = (entered, from_actor);
         self.say_registered().await
     }
 }

@@ -31,12 +31,8 @@ impl NodeService {
         if !report.wants_table {
             return None;
         }
-        let held = report.held.as_ref().map(|order| Held {
-            order: Order { term: order.term, seq: order.seq },
-            checksum: report.held_checksum,
-        });
         let now = self.sites.now();
-        let update = site.shared.tables.update_for(&site.name, held, now)?;
+        let update = site.shared.tables.update_for(&site.name, held(report), now)?;
         let bytes = payload_bytes(&update);
         let mut bucket = self.sites.bucket.lock().unwrap_or_else(PoisonError::into_inner);
         if bytes > 0 && !bucket.take(bytes, now) {
@@ -45,32 +41,55 @@ impl NodeService {
         }
         Some(update)
     }
+
+    /// Hands over what a node says: all of it once. Room is waited for first, so that an exchange which the node gives
+    /// up, and repeats, was not counted.
+    async fn hand_over(&self, node: u64, request: &mut SyncRequest) -> Result<(), Status> {
+        let mut places = Vec::new();
+        for report in &mut request.file_systems {
+            let Some(site) = self.sites.get(&report.file_system) else { continue };
+            if let Some(said) = said(node, report, &site) {
+                places.push((site.place().await.map_err(stopping)?, said));
+            }
+        }
+        let is_new = {
+            let mut nodes = self.sites.nodes.lock().unwrap_or_else(PoisonError::into_inner);
+            nodes.hear(node, request.instance, request.sequence, self.sites.now())
+        };
+        for (place, mut said) in places {
+            if !is_new {
+                let NodeReport { highest_term, other_term, .. } = said;
+                said = NodeReport { node, highest_term, other_term, ..NodeReport::default() };
+            }
+            place.send(Command::Node(said));
+        }
+        Ok(())
+    }
+}
+
+fn held(report: &FileSystemReport) -> Option<Held> {
+    report.held.as_ref().map(|order| Held {
+        order: Order { term: order.term, seq: order.seq },
+        checksum: report.held_checksum,
+    })
 }
 
 #[tonic::async_trait]
 impl Nodes for NodeService {
     async fn sync(&self, request: Request<SyncRequest>) -> Result<Response<SyncResponse>, Status> {
-        let request = request.into_inner();
+        let mut request = request.into_inner();
         check(&request)?;
         let node = node_key(&request.node);
         let now = self.sites.now();
-        let is_new = {
-            let mut nodes = self.sites.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-            nodes.hear(node, request.instance, request.sequence, now)
-        };
         let mut updates = Vec::new();
         let mut was_deferred = false;
-        for mut report in request.file_systems {
+        for report in &request.file_systems {
             let Some(site) = self.sites.get(&report.file_system) else { continue };
-            let update = self.update(&site, &report);
+            let update = self.update(&site, report);
             was_deferred |= update.is_none() && report.wants_table && site.shared.tables.newest().is_some();
             updates.extend(update);
-            let ours = site.shared.tables.newest().map_or(0, |newest| newest.order().term);
-            let report = said(node, &mut report, is_new, ours);
-            if let Some(report) = report {
-                site.send(Command::Node(report)).await.map_err(stopping)?;
-            }
         }
+        self.hand_over(node, &mut request).await?;
         let interval = self.sites.interval();
         let next = next_exchange(node, interval, now);
         // Whoever went away without a table comes back soon, but not together with all others.
@@ -80,18 +99,21 @@ impl Nodes for NodeService {
     }
 }
 
-/// What a node says of a file system; nothing where it has nothing to say. A term up to `ours` is no news.
-fn said(node: u64, report: &mut FileSystemReport, is_new: bool, ours: u64) -> Option<NodeReport> {
-    let highest_term = if report.highest_term > ours { report.highest_term } else { 0 };
-    let mut said = NodeReport { node, highest_term, ..NodeReport::default() };
-    if is_new {
-        said.placed = std::mem::take(&mut report.placed);
-        said.starts = std::mem::take(&mut report.starts);
-        said.ends = report.ends.iter().map(|end| JobId(end.job)).collect();
-        said.lost = report.records_lost;
-    }
+/// What a node says of a file system; nothing where it has nothing to say. A term that is ours is no news.
+fn said(node: u64, report: &mut FileSystemReport, site: &Site) -> Option<NodeReport> {
+    let tables = &site.shared.tables;
+    let ours = tables.newest().map_or(0, |newest| newest.order().term);
+    let said = NodeReport {
+        node,
+        highest_term: if report.highest_term > ours { report.highest_term } else { 0 },
+        other_term: tables.other_term(held(report)),
+        placed: std::mem::take(&mut report.placed),
+        starts: std::mem::take(&mut report.starts),
+        ends: report.ends.iter().map(|end| JobId(end.job)).collect(),
+        lost: report.records_lost,
+    };
     let is_empty = said.placed.is_empty() && said.starts.is_empty() && said.ends.is_empty() && said.lost == 0;
-    (!is_empty || said.highest_term > 0).then_some(said)
+    (!is_empty || said.highest_term > 0 || said.other_term.is_some()).then_some(said)
 }
 
 fn check(request: &SyncRequest) -> Result<(), Status> {
