@@ -192,7 +192,13 @@ impl Daemon {
 
     /// Nothing runs, nothing waits, and there is a table for whoever comes.
     fn is_idle(&self) -> bool {
-        self.was_answered && self.jobs.len() == 0 && self.outbox.is_empty() && !self.files_wait
+        !self.lacks_tables() && self.jobs.len() == 0 && self.outbox.is_empty() && !self.files_wait
+    }
+
+    /// Whether a table is to be had for whoever comes first: a daemon may be up before the controller, or before the
+    /// first agent of its file system.
+    fn lacks_tables(&self) -> bool {
+        !self.was_answered || self.tables.iter().any(|table| table.order().is_none())
     }
 
     /// One wake: read what clients said, exchange, publish.
@@ -255,8 +261,7 @@ impl Daemon {
     }
 
     fn request(&mut self) -> v1::SyncRequest {
-        // Before the first answer a table is wanted for whoever comes first.
-        let wants_table = self.jobs.len() > 0 || self.files_wait || !self.was_answered;
+        let wants_table = self.jobs.len() > 0 || self.files_wait || self.lacks_tables();
         let (sequence, batches) = self.outbox.next();
         let reports = self.tables.iter().zip(batches).map(|(table, batch)| {
             let (held, held_checksum, highest_term) = table.report();

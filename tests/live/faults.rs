@@ -223,6 +223,7 @@ fn no_fault_of_a_table_keeps_a_file_from_being_made() {
     let run = place.run();
     let node = place.node(controller.grpc, "node", &run);
     controller.settled(1);
+    controller.drain(3, "makes steering worthwhile");
     until("a first table", || published(&run));
     let job = session(&run, 1);
     advise(&job, &place).unwrap();

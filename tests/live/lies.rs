@@ -125,7 +125,8 @@ fn lies() -> Vec<Lie> {
         lies.push(of_row("bytes read", "sample.impossible", move |row| row.read_bytes = wrong));
     }
     lies.push(of_sample("sequence 0", "sample.repeated", |sample| sample.sequence = 0));
-    lies.push(of_sample("sequence back", "sample.repeated", |sample| sample.sequence -= 1));
+    // The first one was believed.
+    lies.push(of_sample("sequence back", "sample.repeated", |sample| sample.sequence = 1));
     lies.push(of_sample("twice", "sample.repeated_target", |sample| sample.targets.push(row(OWN[0]))));
     lies.push(of_row("somebody else's target", "row_of_foreign_target", |row| row.ost_index = FOREIGN));
     lies.push(of_row("a target that is none", "row_of_foreign_target", |row| row.ost_index = 9999));
@@ -167,16 +168,17 @@ fn garbage() -> Vec<Damage> {
 
 #[test]
 fn a_lying_agent_harms_nobody_else() {
-    let place = Place::new(8);
+    let place = Place::new(9);
     let mut controller = Controller::start(&place, &[]);
     let grpc = controller.grpc;
     let _agents = [
         place.agent(grpc, "oss0", "agent-0", &[0, 1, 2], FREE),
-        place.agent(grpc, "oss1", "agent-1", &[3, 4, 5], FREE),
+        place.agent(grpc, "oss1", "agent-1", &[3, 4, 5, 8], FREE),
     ];
     let run = place.run();
     let _node = place.node(grpc, "node", &run);
     controller.settled(2);
+    controller.drain(8, "makes steering worthwhile");
     until("a first table", || published(&run));
     let session = session(&run, 1);
     advise(&session, &place).unwrap();

@@ -350,7 +350,8 @@ fn session(run: &Path, job: u64) -> Session {
     })
 }
 
-/// Says that 64 processes write 64 GiB each, which makes steering worthwhile.
+/// Says that 64 processes write 64 GiB each. Where a target is drained that makes steering worthwhile; where all are alike
+/// the file system's own round robin is as good.
 fn advise(session: &Session, place: &Place) -> Result<(), Why> {
     let expect = Expect {
         files: Files::OfProgram,

@@ -45,6 +45,7 @@ fn without_a_node_daemon_creates_go_on_and_the_table_grows_old() {
 
     let mut node = place.node(controller.grpc, "node", &run);
     controller.settled(1);
+    controller.drain(3, "makes steering worthwhile");
     until("a first table", || published(&run));
     let session = session(&run, 1);
     advise(&session, &place).unwrap();
