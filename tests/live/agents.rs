@@ -59,7 +59,9 @@ fn a_frozen_agent_that_was_replaced_is_not_heard_when_it_goes_on() {
     wait_for_free(&controller, FREE[1]);
     frozen.signal(Signal::CONT);
     only_the_new_one_is_heard(&controller);
-    until("the word to the old one", || frozen.log().contains("another agent of the name oss0").then_some(()));
+    until("the word to the old one", || {
+        frozen.log().contains("another agent of the name oss0").then_some(())
+    });
     let status = controller.settled(1);
     assert_eq!((status.servers, status.targets), (1, 2));
     assert_eq!(status.refused.get("superseded_agent"), Some(&1), "{:?}", status.refused);

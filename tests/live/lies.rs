@@ -74,10 +74,7 @@ impl Liar {
     }
 
     /// Connects, and waits for the answer to the registration.
-    async fn registered(
-        grpc: SocketAddr,
-        register: v1::Register,
-    ) -> Result<(Self, v1::Registered), Status> {
+    async fn registered(grpc: SocketAddr, register: v1::Register) -> Result<(Self, v1::Registered), Status> {
         let mut liar = Self::connect(grpc, Message::Register(register)).await?;
         match liar.orders.message().await?.and_then(|order| order.order) {
             Some(AgentOrder::Registered(registered)) => Ok((liar, registered)),
@@ -143,25 +140,27 @@ type Damage = Box<dyn Fn(&mut v1::Register)>;
 /// Registrations that are none.
 fn garbage() -> Vec<Damage> {
     let mut garbage: Vec<Damage> = vec![
-        Box::new(|register| register.protocol = 99),
-        Box::new(|register| register.server = String::new()),
-        Box::new(|register| register.server = "x".repeat(300)),
-        Box::new(|register| register.server = "a\nb\0".to_owned()),
-        Box::new(|register| register.file_system = String::new()),
-        Box::new(|register| register.file_system = "../../etc".to_owned()),
-        Box::new(|register| register.file_system = "x".repeat(65)),
-        Box::new(|register| register.agent_version = "x".repeat(1000)),
-        Box::new(|register| register.targets.clear()),
-        Box::new(|register| register.targets = super::lies::register("x", &Vec::from_iter(1000..1300)).targets),
-        Box::new(|register| register.targets[1].ost_index = OWN[0]),
-        Box::new(|register| register.targets[0].ost_index = 65_535),
-        Box::new(|register| register.targets[0].ost_index = u32::MAX),
-        Box::new(|register| register.targets[0].capacity_bytes = 0),
+        Box::new(|claim| claim.protocol = 99),
+        Box::new(|claim| claim.server = String::new()),
+        Box::new(|claim| claim.server = "x".repeat(300)),
+        Box::new(|claim| claim.server = "a\nb\0".to_owned()),
+        Box::new(|claim| claim.file_system = String::new()),
+        Box::new(|claim| claim.file_system = "../../etc".to_owned()),
+        Box::new(|claim| claim.file_system = "x".repeat(65)),
+        Box::new(|claim| claim.agent_version = "x".repeat(1000)),
+        Box::new(|claim| claim.targets.clear()),
+        Box::new(|claim| {
+            claim.targets = register("x", &Vec::from_iter(1000..1300)).targets;
+        }),
+        Box::new(|claim| claim.targets[1].ost_index = OWN[0]),
+        Box::new(|claim| claim.targets[0].ost_index = 65_535),
+        Box::new(|claim| claim.targets[0].ost_index = u32::MAX),
+        Box::new(|claim| claim.targets[0].capacity_bytes = 0),
     ];
     for wrong in [f64::NAN, f64::INFINITY, -1.0, 0.0, 1e30] {
-        garbage.push(Box::new(move |register| register.link_bps = wrong));
-        garbage.push(Box::new(move |register| register.targets[0].read_bps = wrong));
-        garbage.push(Box::new(move |register| register.targets[0].write_bps = wrong));
+        garbage.push(Box::new(move |claim| claim.link_bps = wrong));
+        garbage.push(Box::new(move |claim| claim.targets[0].read_bps = wrong));
+        garbage.push(Box::new(move |claim| claim.targets[0].write_bps = wrong));
     }
     garbage
 }
@@ -196,9 +195,12 @@ fn a_lying_agent_harms_nobody_else() {
     for (number, damage) in garbage().iter().enumerate() {
         let mut wrong = register("liar", &OWN);
         damage(&mut wrong);
+        let before = controller.refused("registration");
+        let is_of_this = wrong.file_system == FS;
         let refused = runtime.block_on(Liar::registered(grpc, wrong)).err();
         let refused = refused.unwrap_or_else(|| panic!("garbage {number} was taken"));
         assert_eq!(refused.code(), Code::InvalidArgument, "garbage {number}: {refused}");
+        assert_eq!(controller.refused("registration"), before + u64::from(is_of_this), "garbage {number}");
     }
     let no_register = runtime.block_on(Liar::connect(grpc, Message::Sample(honest()))).err();
     assert_eq!(no_register.map(|status| status.code()), Some(Code::InvalidArgument));

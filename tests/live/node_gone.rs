@@ -63,7 +63,9 @@ fn without_a_node_daemon_creates_go_on_and_the_table_grows_old() {
     if received.0 > 0 {
         made(&session, &place, "stale", is_left(Reason::Stale));
     } else {
-        eprintln!("NOT CHECKED: a table beyond a quarter of an hour; this machine was booted later than that ago");
+        eprintln!(
+            "NOT CHECKED: a table beyond a quarter of an hour; this machine was booted later than that ago"
+        );
     }
     fs::remove_dir_all(&run).unwrap();
     made(&session, &place, "absent", is_left(Reason::NoTable));
