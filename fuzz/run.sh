@@ -26,6 +26,7 @@ folders=("$found" "$committed")
 case $target in
   darshan | bench_output) longest=3072 ;;
   darshan_plain | darshan_convert) longest=4096 ;;
+  lov | spool) longest=1024 ;;
   *) longest=1536 ;;
 esac
 dictionary=$here/dictionaries/${target%%_plain}.dict

@@ -141,6 +141,42 @@ def text(folder):
         save(folder, "bench_output", data if len(data) <= TEXT_BYTES_MAX else data[: TEXT_BYTES_MAX // 2] + data[-TEXT_BYTES_MAX // 2 :])
 
 
+def lov(folder):
+    """Recorded layouts, and a list, a pool and a composite with a part on the metadata target as they are asked for."""
+    for path in sorted(glob.glob(os.path.join(ROOT, "layout", "tests", "fixtures", "getfattr.*.txt"))):
+        line = next(line for line in open(path) if line.startswith("lustre.lov=0x"))
+        save(folder, "lov", bytes.fromhex(line.split("0x")[1]))
+    plain = lambda magic, pattern, count, offset: struct.pack("<II16xIHH", magic, pattern, 1 << 20, count, offset)
+    listed = plain(0x0BD50BD0, 1, 3, 0xFFFF) + bytes(16) + b"".join(struct.pack("<20xI", ost) for ost in (6, 1, 4))
+    save(folder, "lov", listed)
+    save(folder, "lov", plain(0x0BD30BD0, 0x201, 16, 2) + b"flash".ljust(16, b"\0"))
+    parts = [(0, 1 << 20, plain(0x0BD10BD0, 0x100, 0, 0xFFFF)), (1 << 20, 2**64 - 1, listed)]
+    for mirrors, flags in ((0, 0), (0, 16), (1, 16), (0, 64)):
+        at = 32 + 48 * len(parts)
+        entries = blobs = b""
+        for number, (start, end, blob) in enumerate(parts):
+            entries += struct.pack("<IIQQII16x", number + 1, flags, start, end, at + len(blobs), len(blob))
+            blobs += blob
+        save(folder, "lov", struct.pack("<IIIHHH14x", 0x0BD60BD0, at + len(blobs), 3, 0, len(parts), mirrors) + entries + blobs)
+
+
+def spool(folder):
+    """One record of each kind, as bodies/spool.rs takes them: length, kind, header, body."""
+    targets = lambda *osts: struct.pack(f"<H{len(osts)}H", len(osts), *osts)
+    bodies = {
+        1: struct.pack("<QQQIIIIHB", 7, 1 << 30, 1 << 20, 1, 4, 2, 8, 4, 90),
+        2: struct.pack("<QQQQQB", 7, 8, 2, 9, 1 << 30, 1) + targets(1, 2) + targets(1, 2),
+        3: struct.pack("<QQBH", 7, 8, 74, 28),
+        4: struct.pack("<QQQ", 7, 1 << 30, 5) + targets(1, 2),
+        5: b"",
+    }
+    records = [struct.pack("<BBIIQQQI", kind, 0, 1000, 42, 5, 6, 4711, 1) + body for kind, body in bodies.items()]
+    framed = [struct.pack("<H", len(record)) + record for record in records]
+    for record in framed:
+        save(folder, "spool", record)
+    save(folder, "spool", b"".join(framed))
+
+
 def varint(number):
     out = b""
     while number > 127:
@@ -193,4 +229,6 @@ def event_log(folder):
 
 darshan(sys.argv[1])
 text(sys.argv[1])
+lov(sys.argv[1])
+spool(sys.argv[1])
 event_log(sys.argv[1])

@@ -112,7 +112,8 @@ int tarazu_advise(const struct tarazu_session *session,
                   const struct tarazu_expect *expect);
 
 // Opens a file as `open(path, flags, mode)` does: a descriptor, or -1 and `errno`. Where that makes a new file it
-// lies on targets of tarazu's choice. A null session makes it a plain `open`.
+// lies on targets of tarazu's choice. A null session makes it a plain `open`. Unlike `open` it may not be called in a
+// signal handler, since it takes memory.
 //
 // # Safety
 // `session` is null or from `tarazu_session_open`; `path` is null or ends in a zero.

@@ -1,6 +1,6 @@
 //! The files that a session made, as long as it remembers them: for `explain` and for what is told at the close.
 
-use std::collections::VecDeque;
+use std::collections::BTreeMap;
 
 use tarazu_layout::OstIndex;
 use tarazu_table::{FileClass, JobKey, Order, Tier};
@@ -59,7 +59,11 @@ pub(crate) struct Memory(Short<Files>);
 
 #[derive(Debug, Default)]
 struct Files {
-    files: VecDeque<File>,
+    /// By the order in which they came.
+    files: BTreeMap<u64, File>,
+    /// Device and number of a file to its place in the order.
+    places: BTreeMap<(u64, u64), u64>,
+    next: u64,
     targets: usize,
 }
 
@@ -67,37 +71,40 @@ impl Memory {
     /// Remembers a file, and forgets what there is no room for. Where another thread holds the memory it is not kept.
     pub(crate) fn keep(&self, file: File) {
         self.0.with(|memory| {
+            let name = (file.dev, file.ino);
             // Numbers of removed files come again.
-            if let Some(at) = memory.files.iter().position(|old| (old.dev, old.ino) == (file.dev, file.ino)) {
-                memory.drop_at(at);
+            if let Some(old) = memory.places.get(&name).copied() {
+                memory.forget(old);
             }
             memory.targets += file.targets();
-            memory.files.push_back(file);
+            memory.places.insert(name, memory.next);
+            memory.files.insert(memory.next, file);
+            memory.next += 1;
             while memory.files.len() > FILES_MAX || memory.targets > TARGETS_MAX {
-                memory.drop_at(0);
+                let Some(oldest) = memory.files.keys().next().copied() else { break };
+                memory.forget(oldest);
             }
         });
     }
 
     pub(crate) fn find(&self, dev: u64, ino: u64) -> Option<File> {
-        self.0.with(|memory| {
-            memory.files.iter().rev().find(|file| (file.dev, file.ino) == (dev, ino)).cloned()
-        })?
+        self.0.with(|memory| memory.files.get(memory.places.get(&(dev, ino))?).cloned())?
     }
 
     /// The file, the first time that it is said to be closed.
     pub(crate) fn close(&self, dev: u64, ino: u64) -> Option<File> {
         self.0.with(|memory| {
-            let file = memory.files.iter_mut().rev().find(|file| (file.dev, file.ino) == (dev, ino))?;
+            let file = memory.files.get_mut(memory.places.get(&(dev, ino))?)?;
             (!std::mem::replace(&mut file.is_closed, true)).then(|| file.clone())
         })?
     }
 }
 
 impl Files {
-    fn drop_at(&mut self, at: usize) {
-        if let Some(old) = self.files.remove(at) {
+    fn forget(&mut self, place: u64) {
+        if let Some(old) = self.files.remove(&place) {
             self.targets -= old.targets();
+            self.places.remove(&(old.dev, old.ino));
         }
     }
 }

@@ -18,9 +18,10 @@ use crate::sys;
 /// How far a session goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Mode {
-    /// Every create is a plain `open()`.
+    /// Every create is a plain `open()`, also on directory targets.
     Off,
-    /// Decides and explains, but steers nothing and tells nobody.
+    /// Decides and explains, but steers nothing and tells nobody. On directory targets new files go to the default
+    /// target, as they do wherever nothing is steered.
     #[default]
     Observe,
     /// As [`Mode::Observe`], and tells the node daemon of jobs that start and of files that were left.

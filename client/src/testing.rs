@@ -47,6 +47,7 @@ impl Place {
         for folder in ["run/scratch", "run/placed", "proc/self", "proc/sys/kernel/random", "sys", "fs"] {
             std::fs::create_dir_all(place.at(folder)).unwrap();
         }
+        chmod(&place.at("run/scratch"), 0o755);
         std::fs::write(place.at("proc/sys/kernel/random/boot_id"), BOOT_ID).unwrap();
         std::fs::write(place.at("proc/sys/kernel/hostname"), "node7\n").unwrap();
         place
@@ -65,6 +66,7 @@ impl Place {
             mark.push_str(&format!("{} {}\n", target * 10, folder.display()));
         }
         std::fs::write(self.at("fs/.tarazu-targets"), mark).unwrap();
+        chmod(&self.at("fs/.tarazu-targets"), 0o644);
         self
     }
 
@@ -102,8 +104,14 @@ impl Place {
     /// Publishes a table; returns its bytes.
     pub(crate) fn publish(&self, spec: &TableSpec) -> Vec<u8> {
         let bytes = published(spec, START_NS);
-        std::fs::write(self.table(), &bytes).unwrap();
+        self.write_table(&bytes);
         bytes
+    }
+
+    /// Puts these bytes where the table lies.
+    pub(crate) fn write_table(&self, bytes: &[u8]) {
+        std::fs::write(self.table(), bytes).unwrap();
+        chmod(&self.table(), 0o644);
     }
 
     pub(crate) fn table(&self) -> PathBuf {
@@ -116,6 +124,12 @@ impl Place {
         let bytes: Vec<u8> = files.flat_map(|file| std::fs::read(file.unwrap().path()).unwrap()).collect();
         decode(&bytes)
     }
+}
+
+/// Whatever the mask of whoever runs the tests.
+pub(crate) fn chmod(path: &Path, mode: u32) {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
 /// The bytes that a daemon on this host publishes.
@@ -198,6 +212,8 @@ struct Inside {
     /// Files made by this test whose failures count: those under this folder.
     root: PathBuf,
     now_ns: AtomicU64,
+    /// How far the clock goes at each look at it.
+    tick_ns: AtomicU64,
     euid: AtomicU32,
     fails: Mutex<BTreeMap<Step, i32>>,
     layouts: Mutex<BTreeMap<(u64, u64), Vec<u8>>>,
@@ -221,6 +237,11 @@ impl Fake {
 
     pub(crate) fn pass(&self, span: Duration) {
         self.0.now_ns.fetch_add(span.as_nanos() as u64, Ordering::Relaxed);
+    }
+
+    /// Every look at the clock takes so long.
+    pub(crate) fn slow_down(&self, tick: Duration) {
+        self.0.tick_ns.store(tick.as_nanos() as u64, Ordering::Relaxed);
     }
 
     pub(crate) fn set_euid(&self, euid: u32) {
@@ -380,7 +401,8 @@ impl System for Fake {
     }
 
     fn boot_ns(&self) -> u64 {
-        self.0.now_ns.load(Ordering::Relaxed)
+        let tick_ns = self.0.tick_ns.load(Ordering::Relaxed);
+        self.0.now_ns.fetch_add(tick_ns, Ordering::Relaxed)
     }
 
     fn pid(&self) -> u32 {

@@ -25,15 +25,17 @@ pub fn encode_plan(
     topology: &Topology,
     config: &ControlConfig,
 ) -> Result<Vec<u8>, PublishError> {
-    let rings: Option<Vec<RingSpec>> = rings(plan).collect();
-    let (classes, rings) = rings.map_or_else(Default::default, |rings| (classes(plan), rings));
+    let jobs = jobs(plan);
+    let told = Told::of(plan, &jobs);
+    let rings: Option<Vec<RingSpec>> = told.rings(plan).collect();
+    let (classes, rings) = rings.map_or_else(Default::default, |rings| (told.classes(plan), rings));
     encode(&TableSpec {
         fs: config.fs,
         order: plan.order,
         interval: config.interval,
         flags: Flags { steady_only: plan.steady_only },
         targets: topology.targets().iter().map(|spec| spec.ost).collect(),
-        jobs: if classes.is_empty() { Vec::new() } else { jobs(plan) },
+        jobs: if classes.is_empty() { Vec::new() } else { jobs },
         classes,
         rings,
     })
@@ -45,25 +47,42 @@ fn jobs(plan: &Plan) -> Vec<JobEntry> {
     plan.jobs.iter().map(told).collect()
 }
 
-/// Each class has its own ring *now*; the one steady ring comes last.
-fn classes(plan: &Plan) -> Vec<Class> {
-    let class = |number: usize| Class {
-        smallest_bytes: number.checked_sub(1).map_or(0, |below| CLASS_BOUNDS[below].0),
-        largest_bytes: CLASS_BOUNDS.get(number).map_or(u64::MAX, |bound| bound.0 - 1),
-        stripe_count: DEFAULT_STRIPES.0,
-        stripe_size: DEFAULT_STRIPES.1,
-        ring_now: number as u16,
-        ring_steady: plan.classes.len() as u16,
-    };
-    (0..plan.classes.len()).map(class).collect()
+/// Which classes' rings *now* a table has: those that a client may come to use. The others are most of a table's
+/// bytes, and thousands of nodes fetch it.
+struct Told {
+    classes: Vec<usize>,
 }
 
-/// The rings in the order in which [`classes`] names them; `None` for one that has no target.
-fn rings(plan: &Plan) -> impl Iterator<Item = Option<RingSpec>> + '_ {
-    let all = plan.classes.iter().chain([&plan.steady]);
-    // A ring's place is its seed: it stays from plan to plan, so that jobs go on where they were.
-    all.enumerate().map(|(seed, class)| {
-        let ring = class.ring.as_ref()?;
-        Some(RingSpec { seed: seed as u64, tickets: ring.tickets.clone() })
-    })
+impl Told {
+    fn of(plan: &Plan, jobs: &[JobEntry]) -> Self {
+        // Clients take the steady ring only, and leave what is not worthwhile before they look at any ring.
+        let is_used = |class: &usize| {
+            !plan.steady_only && jobs.iter().any(|job| job.worthwhile && usize::from(job.class) == *class)
+        };
+        Self { classes: (0..plan.classes.len()).filter(is_used).collect() }
+    }
+
+    /// The one steady ring comes last, and stands in for rings that are left out.
+    fn classes(&self, plan: &Plan) -> Vec<Class> {
+        let steady = self.classes.len();
+        let class = |number: usize| Class {
+            smallest_bytes: number.checked_sub(1).map_or(0, |below| CLASS_BOUNDS[below].0),
+            largest_bytes: CLASS_BOUNDS.get(number).map_or(u64::MAX, |bound| bound.0 - 1),
+            stripe_count: DEFAULT_STRIPES.0,
+            stripe_size: DEFAULT_STRIPES.1,
+            ring_now: self.classes.iter().position(|told| *told == number).unwrap_or(steady) as u16,
+            ring_steady: steady as u16,
+        };
+        (0..plan.classes.len()).map(class).collect()
+    }
+
+    /// The rings in the order in which [`Self::classes`] names them; `None` for one that has no target.
+    fn rings<'a>(&'a self, plan: &'a Plan) -> impl Iterator<Item = Option<RingSpec>> + 'a {
+        let now = self.classes.iter().map(|class| (*class, &plan.classes[*class]));
+        // A class's number is its ring's seed: it stays from plan to plan, so that jobs go on where they were.
+        now.chain([(plan.classes.len(), &plan.steady)]).map(|(seed, class)| {
+            let ring = class.ring.as_ref()?;
+            Some(RingSpec { seed: seed as u64, tickets: ring.tickets.clone() })
+        })
+    }
 }

@@ -245,6 +245,8 @@ impl Registry {
         let known = self.servers.get_mut(server.index()).and_then(|server| server.session.as_mut());
         let Some(known) = known.filter(|known| known.number == session) else { return false };
         known.heard_at = now;
+        // An earlier stream of the same agent may have ended after this one began.
+        known.is_open = true;
         true
     }
 

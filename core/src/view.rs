@@ -20,6 +20,9 @@ use crate::topology::{TargetSpec, Topology};
 /// Jobs that the view holds profiles of. More are counted and left out: the table has room for fewer.
 pub const JOBS_MAX: usize = 16_384;
 
+/// Kinds of files of one job that the view holds profiles of: a program has a handful, a job runs a few programs.
+pub const JOB_FILES_MAX: usize = 64;
+
 /// Free space below which a target counts as full, as a share of its size: well above Lustre's own
 /// reserve of 0.1 %, because an explicit list fails the whole create when one of its targets is full.
 pub const FULL_BELOW: f64 = 0.01;
@@ -398,16 +401,30 @@ impl View {
         }
     }
 
-    /// Notes a job that starts. Returns whether there was room for it.
+    /// Notes a job that starts. Each of its nodes may know other files of it: what is said of a kind of file replaces
+    /// what was said before of that kind. Returns whether there was room for it.
     pub fn take_job_start(&mut self, start: JobStart) -> bool {
-        let room = self.jobs.len() < JOBS_MAX || self.jobs.contains_key(&start.job);
-        if room {
-            for file in &start.files {
-                self.made.entry(file.key).or_insert(0);
+        let Some(known) = self.jobs.get_mut(&start.job) else {
+            let room = self.jobs.len() < JOBS_MAX;
+            if room {
+                for file in &start.files {
+                    self.made.entry(file.key).or_insert(0);
+                }
+                self.jobs.insert(start.job, start);
             }
-            self.jobs.insert(start.job, start);
+            return room;
+        };
+        known.world = known.world.max(start.world);
+        for file in start.files {
+            let place = known.files.iter().position(|other| other.key == file.key);
+            match place {
+                Some(place) => known.files[place] = file,
+                None if known.files.len() < JOB_FILES_MAX => known.files.push(file),
+                None => return false,
+            }
+            self.made.entry(file.key).or_insert(0);
         }
-        room
+        true
     }
 
     /// Forgets a job that ended, with all its placed work.

@@ -248,8 +248,11 @@ pub fn experiment(
     // Collected in the order of `pairs`, so threads cannot change the result.
     let one = |(place, (policy, seed)): (usize, &(Policy, u64))| {
         let is_first = *seed == seeds[0];
-        let watch =
-            Watch { series: record && is_first, plans: explain && is_first && *policy == Policy::Tarazu };
+        let watch = Watch {
+            series: record && is_first,
+            plans: explain && is_first && *policy == Policy::Tarazu,
+            events: false,
+        };
         let outcome = run(workload, system, scenario, *policy, *seed, watch);
         run_ended();
         outcome.map(|outcome| Outcome { bound_s: bounds_s[place % seeds.len()], ..outcome })

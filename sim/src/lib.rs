@@ -8,6 +8,7 @@
 mod background;
 pub mod bound;
 pub mod calibrate;
+pub mod control_log;
 mod counters;
 pub mod experiment;
 pub mod explain;

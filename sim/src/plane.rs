@@ -8,8 +8,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rand::RngExt;
-use tarazu_core::control::{Control, ControlConfig, Effect, Event, Publication};
+use tarazu_core::control::{Control, ControlConfig, Effect, Event, LogEntry, Problem, Publication};
 use tarazu_core::health::{HealthConfig, Verdict};
+use tarazu_core::plan::Plan;
 use tarazu_core::planner::{Parts, TarazuPlanner};
 use tarazu_core::rng::{Rng, stream};
 use tarazu_core::sample::Placed;
@@ -44,6 +45,32 @@ struct Fanned {
     checksum: u32,
 }
 
+/// What plans rest on beside events.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct PlannerTiming {
+    pub(crate) interval: Duration,
+    pub(crate) layout_cost: Duration,
+    pub(crate) layout_service: Duration,
+    pub(crate) steer_always: bool,
+    pub(crate) parts: Parts,
+}
+
+impl PlannerTiming {
+    /// Solves a problem as of the moment that it was stated.
+    pub(crate) fn solve(&self, problem: &Problem, rng: &mut Rng) -> Plan {
+        let mut planner = TarazuPlanner {
+            fresh_within: self.interval * FRESH_INTERVALS,
+            now: problem.now,
+            lead: self.interval,
+            layout_cost: self.layout_cost,
+            layout_service: self.layout_service,
+            always: self.steer_always,
+            parts: self.parts,
+        };
+        problem.solve(&mut planner, rng)
+    }
+}
+
 /// One node's waiting report.
 #[derive(Clone, Debug, Default)]
 struct Node {
@@ -55,11 +82,7 @@ struct Node {
 pub(crate) struct Plane {
     control: Control,
     rng: Rng,
-    interval: Duration,
-    layout_cost: Duration,
-    layout_service: Duration,
-    steer_always: bool,
-    parts: Parts,
+    timing: PlannerTiming,
     report_delay: Duration,
     publish_delay: Duration,
     tables: Vec<Fanned>,
@@ -83,10 +106,19 @@ pub(crate) struct Plane {
     pub(crate) kept: Option<Kept>,
     /// Events that the controller refused.
     pub(crate) refused: u64,
+    /// Everything that the controller heard, where it is kept, and the tables that it led to.
+    pub(crate) heard: Option<Heard>,
+}
+
+/// An event log in the making.
+#[derive(Debug, Default)]
+pub(crate) struct Heard {
+    pub(crate) entries: Vec<(Time, LogEntry)>,
+    pub(crate) tables: Vec<Arc<Publication>>,
 }
 
 impl Plane {
-    pub(crate) fn new(system: &System, scenario: &Scenario, nodes: u32, seed: u64) -> Self {
+    pub(crate) fn new(system: &System, scenario: &Scenario, nodes: u32, seed: u64, is_heard: bool) -> Self {
         let timing = system.control;
         let interval_seconds = timing.interval_s.max(1.0) as u64;
         let config = ControlConfig {
@@ -103,11 +135,13 @@ impl Plane {
         let mut plane = Self {
             control: Control::new(config, system.topology.clone()).with_health(health),
             rng: stream(seed, "control", 0),
-            interval: config.interval,
-            layout_cost: Duration::from_secs_f64(system.metadata.layout_s),
-            layout_service: Duration::from_secs_f64(system.metadata.create_s),
-            steer_always: scenario.steer_always,
-            parts: scenario.parts,
+            timing: PlannerTiming {
+                interval: config.interval,
+                layout_cost: Duration::from_secs_f64(system.metadata.layout_s),
+                layout_service: Duration::from_secs_f64(system.metadata.create_s),
+                steer_always: scenario.steer_always,
+                parts: scenario.parts,
+            },
             report_delay: Duration::from_secs_f64(timing.report_delay_s),
             publish_delay: Duration::from_secs_f64(timing.publish_delay_s),
             tables: Vec::new(),
@@ -124,6 +158,7 @@ impl Plane {
             plans: 0,
             kept: None,
             refused: 0,
+            heard: is_heard.then(Heard::default),
         };
         plane.deliver(Time::ZERO, Event::Started { stored_term: 0, drained: Vec::new(), policy: None });
         plane
@@ -152,25 +187,22 @@ impl Plane {
     pub(crate) fn deliver(&mut self, now: Time, event: Event) {
         let mut events = vec![event];
         while let Some(event) = events.pop() {
+            if let Some(heard) = &mut self.heard {
+                heard.entries.push((now, LogEntry::of(event.clone())));
+            }
             self.control.step(now, event, &mut self.rng, &mut self.effects);
             for effect in std::mem::take(&mut self.effects) {
                 match effect {
                     Effect::Persist { write, .. } => events.push(Event::Persisted { write }),
                     Effect::Solve(problem) => {
-                        let mut planner = TarazuPlanner {
-                            fresh_within: self.interval * FRESH_INTERVALS,
-                            now,
-                            lead: self.interval,
-                            layout_cost: self.layout_cost,
-                            layout_service: self.layout_service,
-                            always: self.steer_always,
-                            parts: self.parts,
-                        };
-                        let plan = Box::new(problem.solve(&mut planner, &mut self.rng));
+                        let plan = Box::new(self.timing.solve(&problem, &mut self.rng));
                         events.push(Event::Solved { seq: problem.seq, plan });
                     }
                     Effect::Publish(publication) => {
                         self.plans += 1;
+                        if let Some(heard) = &mut self.heard {
+                            heard.tables.push(Arc::clone(&publication));
+                        }
                         if let Some(kept) = &mut self.kept {
                             kept.take(&publication.plan);
                         }
@@ -204,7 +236,7 @@ impl Plane {
 
     /// Whether the agent of a server reports at this second.
     pub(crate) fn agent_reports(&self, server: usize, second: u64) -> bool {
-        second > 0 && second % self.interval.as_secs().max(1) == self.agent_phase[server]
+        second > 0 && second % self.timing.interval.as_secs().max(1) == self.agent_phase[server]
     }
 
     /// An agent's message that leaves now.
@@ -219,7 +251,7 @@ impl Plane {
 
     /// The reports that leave at this second.
     pub(crate) fn node_reports(&mut self, now: Time, second: u64) -> Vec<Delivery> {
-        let interval = self.interval.as_secs().max(1);
+        let interval = self.timing.interval.as_secs().max(1);
         let mut leaving = Vec::new();
         for (node, phase) in self.nodes.iter_mut().zip(&self.node_phase) {
             if second % interval == *phase && !node.placed.is_empty() {

@@ -171,6 +171,10 @@ pub(crate) struct ReplayArgs {
     #[arg(long, value_name = "FILE")]
     explain: Option<PathBuf>,
 
+    /// Also write what the controller heard in the first seed of tarazu, for `tarazu replay`: an event log as a live one's
+    #[arg(long, value_name = "FILE")]
+    event_log: Option<PathBuf>,
+
     /// Form of the results
     #[arg(long, value_enum, default_value_t = Output::Text)]
     output: Output,
@@ -240,6 +244,10 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         "--explain shows the plans of {tarazu}; name it in --policy",
         tarazu = Policy::Tarazu
     );
+    ensure!(
+        args.event_log.is_none() || !args.steer_always && args.without.is_empty() && !args.exact,
+        "--event-log is for a controller as it is: leave out --steer-always, --without and --exact"
+    );
     let system = system(args)?;
     let scenario = scenario(args)?;
     check_sick(&scenario, &system)?;
@@ -270,6 +278,11 @@ pub(crate) fn run(args: &ReplayArgs) -> Result<ExitCode> {
         Some(path) => explain::write(path, &subject, &results)?,
         None => String::new(),
     };
+    if let Some(path) = &args.event_log {
+        let seed = args.shard.seeds(args.seeds).first().copied().unwrap_or(0);
+        let heard = tarazu_sim::control_log::hear(&input.workload, &system, &scenario, seed)?;
+        crate::controller::replay::write_heard(path, &heard)?;
+    }
     let mut out = output::Output::open();
     match args.output {
         Output::Text => {

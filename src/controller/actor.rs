@@ -22,6 +22,7 @@ use super::command::{Command, IntentRefused, NodeReport, Registered};
 use super::counters::Counters;
 use super::intents::Intents;
 use super::jobs::JobNodes;
+use super::lasting;
 use super::stored;
 use super::tables::Tables;
 use super::views;
@@ -51,6 +52,8 @@ pub(crate) struct Surroundings {
     pub(crate) clock: Clock,
     /// The folder of event logs.
     pub(crate) record: Option<std::path::PathBuf>,
+    /// The file of the newest table, for the next life: nodes hold that one, and need only what changed since.
+    pub(crate) last_table: std::path::PathBuf,
     /// Nothing was in the state directory at the start.
     pub(crate) is_fresh: bool,
 }
@@ -106,6 +109,9 @@ impl Actor {
             effects: Vec::new(),
             asked: Vec::new(),
         };
+        if let Some(table) = lasting::read(&actor.around.last_table) {
+            actor.shared.tables.remember(&table);
+        }
         actor.restore();
         actor
     }
@@ -156,7 +162,8 @@ impl Actor {
             Command::AgentGone { server, session } => self.agent_gone(server, session),
             Command::Node(report) => self.node(report),
             Command::NodesGone(nodes) => {
-                let ended: Vec<JobId> = nodes.into_iter().flat_map(|node| self.jobs.gone(node)).collect();
+                let mut ended: Vec<JobId> = nodes.into_iter().flat_map(|node| self.jobs.gone(node)).collect();
+                ended.extend(self.jobs.silent(self.now()));
                 ended.into_iter().for_each(|job| self.step(Event::JobEnded(job)));
             }
             Command::Drain { osts, drain, reply } => self.drain(&osts, drain.as_ref(), reply),
@@ -339,7 +346,7 @@ impl Actor {
         for start in &starts {
             match job_start(start) {
                 Ok(start) => {
-                    self.jobs.runs(start.job, node);
+                    self.jobs.runs(start.job, node, self.now());
                     self.step(Event::JobStarted(start));
                 }
                 Err(error) => self.shared.counters.refuse(error.kind()),
@@ -353,6 +360,8 @@ impl Actor {
             })
             .collect();
         if !files.is_empty() {
+            let now = self.now();
+            files.iter().for_each(|file| self.jobs.heard(file.job, now));
             self.shared.counters.place(&files);
             self.step(Event::Placed(files));
         }
@@ -427,6 +436,11 @@ impl Actor {
             self.step(event);
             writes.append(&mut self.asked);
         }
+        if writes.is_empty() {
+            // Cannot be: targets are known. Whoever asks must not wait for ever all the same.
+            let _ = reply.send(Err(IntentRefused::NotDurable("it was refused".into())));
+            return;
+        }
         self.intents.wait(&writes, reply);
     }
 
@@ -469,6 +483,9 @@ impl Actor {
             Effect::Publish(publication) => {
                 self.shared.counters.publish();
                 self.shared.tables.publish(&publication, now);
+                let path = self.around.last_table.clone();
+                // Comfort only: it is written when there is time, and its loss costs whole tables instead of deltas.
+                tokio::task::spawn_blocking(move || lasting::write(&path, &publication.table));
             }
             Effect::Confirm(_) => self.shared.tables.confirm(now),
             Effect::Canary { target, bytes } => self.canary(target, bytes),

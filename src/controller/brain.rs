@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tarazu_core::control::{Control, ControlConfig, Effect, Event, Policy, Problem};
+use tarazu_core::control::{Control, ControlConfig, Effect, Event, Policy, Problem, Publication};
 use tarazu_core::plan::Plan;
 use tarazu_core::planner::{Parts, TarazuPlanner};
 use tarazu_core::rng::{Rng, stream};
@@ -122,7 +122,11 @@ impl Brain {
         let before = out.len();
         self.control.step(now, event, &mut self.rng, out);
         if let Some(log) = &mut self.log {
-            for table in out[before..].iter().filter_map(published) {
+            let tables = out[before..].iter().filter_map(|effect| match effect {
+                Effect::Publish(publication) => published(publication),
+                _ => None,
+            });
+            for table in tables {
                 log.push(&Recorded { now_ns: now.0, what: Some(What::Published(table)) });
             }
         }
@@ -130,8 +134,7 @@ impl Brain {
 }
 
 /// What an event log says of a table that was published.
-pub(crate) fn published(effect: &Effect) -> Option<PublishedTable> {
-    let Effect::Publish(publication) = effect else { return None };
+pub(crate) fn published(publication: &Publication) -> Option<PublishedTable> {
     let checksum = Table::verify(&publication.table).ok()?.checksum();
     let order = publication.plan.order;
     Some(PublishedTable {

@@ -138,9 +138,9 @@ struct Drain {
     until: Option<String>,
 }
 
-/// A moment as RFC 3339.
+/// A moment as RFC 3339, to the second.
 pub(crate) fn rfc3339(unix_ns: u64) -> String {
-    let moment = jiff::Timestamp::from_nanosecond(i128::from(unix_ns));
+    let moment = jiff::Timestamp::from_second((unix_ns / 1_000_000_000) as i64);
     moment.map_or_else(|_| "beyond all dates".into(), |moment| moment.to_string())
 }
 

@@ -13,6 +13,7 @@ mod http;
 mod intents;
 mod jobs;
 pub(crate) mod json;
+mod lasting;
 mod metrics;
 pub(crate) mod replay;
 mod services;
@@ -193,16 +194,13 @@ async fn serve(
         .await
 }
 
-/// Jobs of nodes that are gone for good have ended.
+/// Jobs of nodes that are gone for good have ended, and those of which nothing is heard any more.
 async fn forget_nodes(sites: Arc<Sites>) {
     let mut ticks = tokio::time::interval(NODES_EVERY);
     loop {
         ticks.tick().await;
         let now = sites.now();
         let gone = sites.nodes.lock().unwrap_or_else(PoisonError::into_inner).forget(NODE_GONE_AFTER, now);
-        if gone.is_empty() {
-            continue;
-        }
         for site in sites.all() {
             // Fails only while the controller stops.
             let _ = site.send(Command::NodesGone(gone.clone())).await;

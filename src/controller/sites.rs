@@ -170,6 +170,7 @@ impl Sites {
             store: Arc::clone(&self.store),
             clock: self.clock,
             record: config.record.clone(),
+            last_table: config.state_dir.join(format!("table-{name}")),
             is_fresh: self.is_fresh,
         };
         let stored = self.stored.lock().unwrap_or_else(PoisonError::into_inner).file_systems.remove(name);

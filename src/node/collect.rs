@@ -19,6 +19,9 @@ use super::rundir::TAKEN_FOLDER;
 /// Files that one visit looks at: a rank on each hardware thread of a large node, with two sessions each.
 pub(crate) const FILES_MAX: usize = 1024;
 
+/// Entries of a folder that one visit passes on its way to files.
+const ENTRIES_MAX: usize = 16 * FILES_MAX;
+
 /// Bytes that one visit reads, about forty thousand files' records: more would hold a core of the job's for longer
 /// than some milliseconds.
 pub(crate) const BYTES_MAX: usize = 4 << 20;
@@ -152,11 +155,20 @@ impl Visit {
     }
 }
 
-/// The first names of a folder, in order, so that two visits of the same files agree.
+/// The first files of a folder by name, in order, so that two visits of the same files agree. Folders are nobody's
+/// records: an empty one is removed, and one that is not must not take a file's turn.
 fn names(folder: &Path) -> io::Result<Vec<String>> {
-    let entries = fs::read_dir(folder)?.take(FILES_MAX);
-    let mut names: Vec<String> =
-        entries.filter_map(|entry| Some(entry.ok()?.file_name().to_string_lossy().into_owned())).collect();
+    let mut names = Vec::new();
+    for entry in fs::read_dir(folder)?.take(ENTRIES_MAX).flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            let _ = fs::remove_dir(entry.path());
+        } else {
+            names.push(entry.file_name().to_string_lossy().into_owned());
+        }
+        if names.len() >= FILES_MAX {
+            break;
+        }
+    }
     names.sort_unstable();
     Ok(names)
 }
@@ -189,12 +201,10 @@ fn read(path: &Path, offset: u64) -> io::Result<Option<(u32, Vec<u8>)>> {
     Ok(Some((found.uid(), bytes)))
 }
 
-/// Removes what does not belong here. A folder with something inside stays: it costs a look at each visit, and no more.
+/// Removes what does not belong here.
 fn discard(path: &Path, counter: &mut u64) {
     *counter += 1;
-    if fs::remove_file(path).is_err() {
-        let _ = fs::remove_dir(path);
-    }
+    let _ = fs::remove_file(path);
 }
 
 #[cfg(test)]
@@ -286,12 +296,13 @@ mod tests {
         )
         .expect("a pipe");
         fs::create_dir(collector.placed.join("3-1-0")).expect("a folder");
+        fs::create_dir_all(collector.placed.join("6-1-0/full")).expect("a folder that is not empty");
         append(&collector.placed.join("x"), &record(9));
         append(&collector.placed.join("0-1"), &record(9));
         append(&collector.placed.join("4-1-0"), &record(4));
         append(&collector.placed.join("5-1-0"), &vec![0x54; 1 << 20]);
         let visit = collector.visit().expect("a visit");
-        assert_eq!((jobs(&visit), visit.foreign + visit.unreadable), (vec![4], 5));
+        assert_eq!((jobs(&visit), visit.foreign + visit.unreadable), (vec![4], 4));
         let visit = collector.visit().expect("a visit");
         assert!(jobs(&visit).is_empty() && visit.damaged > 0 && visit.damaged < 20, "{visit:?}");
         assert!(elsewhere.exists());

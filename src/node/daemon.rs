@@ -44,6 +44,10 @@ const NODE_NAME_MAX: usize = 253;
 /// Where the kernel gives no inotify watch, an idle daemon looks this often instead.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
 
+/// Answers after the start up to which an idle daemon goes on asking for tables that it does not hold: a minute, twice
+/// what a controller takes to have heard of its agents.
+const TABLES_AWAITED: u64 = 12;
+
 /// What a node daemon is told when it starts.
 #[derive(Clone, Debug)]
 pub(crate) struct Config {
@@ -118,6 +122,7 @@ pub(crate) struct Daemon {
     node: String,
     instance: u64,
     run_dir: RunDir,
+    endpoint: Endpoint,
     client: NodesClient<Channel>,
     collector: Collector,
     tables: Vec<FsTable>,
@@ -149,7 +154,7 @@ impl Daemon {
         let address = &config.controller;
         let endpoint = Endpoint::from_shared(format!("http://{address}"))
             .map_err(|source| NodeError::Address { address: address.clone(), source })?;
-        let channel = endpoint.connect_timeout(ANSWER_MAX).timeout(ANSWER_MAX).connect_lazy();
+        let endpoint = endpoint.connect_timeout(ANSWER_MAX).timeout(ANSWER_MAX);
         let boot_hash = host::boot_hash().map_err(NodeError::BootId)?;
         let run_dir = RunDir::open(&config.run_dir, names)?;
         let mut tables: Vec<FsTable> = names.iter().map(|name| FsTable::new(name, boot_hash)).collect();
@@ -159,7 +164,8 @@ impl Daemon {
         Ok(Self {
             node,
             instance: host::random(),
-            client: NodesClient::new(channel).max_decoding_message_size(ANSWER_BYTES_MAX),
+            client: connection(&endpoint),
+            endpoint,
             collector: Collector::new(run_dir.root()),
             decisions: Decisions::new(run_dir.root()),
             name_hashes: tables.iter().map(FsTable::name_hash).collect(),
@@ -192,13 +198,14 @@ impl Daemon {
 
     /// Nothing runs, nothing waits, and there is a table for whoever comes.
     fn is_idle(&self) -> bool {
-        !self.lacks_tables() && self.jobs.len() == 0 && self.outbox.is_empty() && !self.files_wait
+        self.was_answered && !self.wants_table() && self.outbox.is_empty()
     }
 
-    /// Whether a table is to be had for whoever comes first: a daemon may be up before the controller, or before the
-    /// first agent of its file system.
-    fn lacks_tables(&self) -> bool {
-        !self.was_answered || self.tables.iter().any(|table| table.order().is_none())
+    /// Somebody needs tables, or whoever comes first would find none.
+    fn wants_table(&self) -> bool {
+        let missing = self.tables.iter().any(|table| table.order().is_none());
+        let awaited = missing && self.counters.exchanges < TABLES_AWAITED;
+        self.jobs.len() > 0 || self.files_wait || awaited || !self.was_answered
     }
 
     /// One wake: read what clients said, exchange, publish.
@@ -261,7 +268,7 @@ impl Daemon {
     }
 
     fn request(&mut self) -> v1::SyncRequest {
-        let wants_table = self.jobs.len() > 0 || self.files_wait || self.lacks_tables();
+        let wants_table = self.wants_table();
         let (sequence, batches) = self.outbox.next();
         let reports = self.tables.iter().zip(batches).map(|(table, batch)| {
             let (held, held_checksum, highest_term) = table.report();
@@ -294,6 +301,8 @@ impl Daemon {
             Ok(response) => self.take(response.into_inner(), sent),
             Err(status) => {
                 self.pace.failed();
+                // A host that died says nothing: its connection would stay open for a quarter of an hour.
+                self.client = connection(&self.endpoint);
                 self.counters.count(code_name(status.code()), 1);
                 warn!(code = ?status.code(), message = status.message(), "no answer of the controller");
             }
@@ -302,7 +311,7 @@ impl Daemon {
 
     fn take(&mut self, response: v1::SyncResponse, sent: Time) {
         self.counters.exchanges += 1;
-        self.was_answered = true;
+        let first_answer = !std::mem::replace(&mut self.was_answered, true);
         self.pace.answered(response.next_ms);
         self.outbox.answered();
         let mut answered = 0;
@@ -317,6 +326,7 @@ impl Daemon {
         }
         let silent = self.tables.len().saturating_sub(answered);
         self.counters.count("file_system_not_answered", silent as u64);
+        self.hear_term(first_answer);
     }
 
     fn take_update(&mut self, place: usize, update: v1::TableUpdate, sent: Time) {
@@ -328,9 +338,9 @@ impl Daemon {
             Ok(None) => {}
             Ok(Some(bytes)) => {
                 if order == before {
-                    self.counters.confirmations += 1
+                    self.counters.confirmations += 1;
                 } else {
-                    self.counters.tables += 1
+                    self.counters.tables += 1;
                 }
                 match self.run_dir.publish(table.name(), &bytes) {
                     Ok(()) => debug!(file_system = table.name(), ?order, "published"),
@@ -345,12 +355,16 @@ impl Daemon {
                 warn!(%refused, file_system = table.name(), "the controller's answer was not taken");
             }
         }
+    }
+
+    /// A controller of a new term does not know which jobs run. The first one that answers does: what was said went
+    /// to it.
+    fn hear_term(&mut self, first_answer: bool) {
         let term = self.tables.iter().map(|table| table.report().2).max().unwrap_or(0);
-        if term > self.heard_term {
-            // A start that is heard twice replaces itself.
+        if term > self.heard_term && !first_answer {
             self.jobs.repeat_starts();
-            self.heard_term = term;
         }
+        self.heard_term = self.heard_term.max(term);
     }
 
     pub(crate) fn write_status(&mut self) {
@@ -377,6 +391,11 @@ impl Daemon {
             watched.changed().await;
         }
     }
+}
+
+/// Connects with the first exchange.
+fn connection(endpoint: &Endpoint) -> NodesClient<Channel> {
+    NodesClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
 }
 
 /// Takes back what is published; where it cannot be used it says so and begins with nothing.

@@ -125,10 +125,11 @@ impl Jobs {
         let mut ended = Vec::new();
         self.running.retain(|job, entry| {
             entry.sessions.retain(|session, at| spooled.contains(session) || lives(session.pid, *at));
-            if entry.sessions.is_empty() {
+            let runs = !entry.sessions.is_empty();
+            if !runs {
                 ended.push((*job, std::mem::take(&mut entry.file_systems)));
             }
-            !ended.last().is_some_and(|(over, _)| over == job)
+            runs
         });
         self.fresh.retain(|(job, _)| self.running.contains_key(job));
         ended

@@ -148,6 +148,7 @@ fn foreseen(advice: &Advice) -> (u32, v1::FileProfile) {
     };
     let unit = u64::from(STRIPE_SIZE_UNIT);
     let fits = |size: &u64| *size > 0 && *size <= u64::from(u32::MAX) && size.is_multiple_of(unit);
+    #[allow(clippy::needless_update, reason = "fields that the protocol gains keep their default")]
     let profile = v1::FileProfile {
         key: advice.key.0,
         files_per_burst: files_per_burst.clamp(1, FILES_MAX),
@@ -157,7 +158,6 @@ fn foreseen(advice: &Advice) -> (u32, v1::FileProfile) {
         expected_bytes: advice.expected_bytes,
         placed_bytes: advice.expected_bytes,
         confidence_percent: u32::from(advice.confidence_percent.min(100)),
-        // Fields that other versions of the protocol may add.
         ..v1::FileProfile::default()
     };
     (world, profile)

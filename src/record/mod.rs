@@ -13,7 +13,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 
 pub(crate) use reader::{LogReader, ReadError};
-pub(crate) use writer::Recorder;
+pub(crate) use writer::{RecordError, Recorder};
 
 /// Version of the log that is written and read.
 pub(crate) const VERSION: u32 = 1;

@@ -32,6 +32,9 @@ pub(crate) enum RecordError {
     /// The head cannot be written.
     #[error("cannot write to the event log {}: {source}", path.display())]
     Write { path: PathBuf, source: std::io::Error },
+    /// It is not whole.
+    #[error("the event log {} ended early: {reason}", path.display())]
+    Ended { path: PathBuf, reason: String },
     /// No thread.
     #[error("cannot start the thread that records: {0}")]
     Thread(std::io::Error),
@@ -141,7 +144,33 @@ impl Recorder {
         }
     }
 
+    /// Records one message and waits for room: for whoever has a whole log to write, and nothing else to do.
+    pub(crate) fn push_waiting(&mut self, message: &Recorded) {
+        let Some(queue) = &self.queue else { return };
+        let bytes = message.encode_length_delimited_to_vec();
+        self.shared.queued.fetch_add(bytes.len(), Ordering::Relaxed);
+        if queue.send(bytes).is_err() {
+            self.queue = None;
+        }
+    }
+
+    /// Waits until everything is written. An error where the log ended early.
+    pub(crate) fn finish(mut self) -> Result<(), RecordError> {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            // A panic in it was told when it happened.
+            let _ = thread.join();
+        }
+        match self.shared.state() {
+            Recording::Going { .. } => Ok(()),
+            Recording::Ended { reason, .. } => {
+                Err(RecordError::Ended { path: self.shared.path.clone(), reason })
+            }
+        }
+    }
+
     /// How it goes.
+    #[cfg(test)]
     pub(crate) fn state(&self) -> Recording {
         self.shared.state()
     }

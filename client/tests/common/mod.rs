@@ -3,6 +3,7 @@
 
 use std::fmt::Write;
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -28,6 +29,10 @@ pub(crate) fn make(root: &Path, program: &str, uid: u32) {
     }
     fs::write(root.join("fs/.tarazu-targets"), mark).unwrap();
     fs::write(root.join("run/demo/table"), table(program, uid)).unwrap();
+    // Whatever the mask of whoever runs the tests: what others can change is not believed.
+    for (path, mode) in [("fs/.tarazu-targets", 0o644), ("run/demo/table", 0o644), ("run/demo", 0o755)] {
+        fs::set_permissions(root.join(path), fs::Permissions::from_mode(mode)).unwrap();
+    }
 }
 
 pub(crate) fn target_folder(root: &Path, target: u32) -> PathBuf {

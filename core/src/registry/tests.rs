@@ -102,3 +102,14 @@ fn what_is_refused_leaves_no_trace() {
     assert!(matches!(registry.claim(&bad, at(0), WITHIN), Err(ClaimRefused::Topology { .. })));
     assert_eq!((registry.servers(), registry.target(OstIndex(1))), (1, None));
 }
+
+#[test]
+fn a_stream_that_ends_late_does_not_close_its_successor() {
+    let mut registry = Registry::new();
+    let first = registry.claim(&claim("a", 1, 1, &[0]), at(0), WITHIN).expect("admitted");
+    let again = registry.claim(&claim("a", 1, 1, &[0]), at(1), WITHIN).expect("admitted");
+    registry.closed(first.server, first.session);
+    assert_eq!(registry.connected(), 0);
+    assert!(registry.heard(again.server, again.session, at(2)));
+    assert_eq!(registry.connected(), 1);
+}

@@ -264,3 +264,28 @@ fn a_target_nobody_speaks_of_any_more_is_left_out_and_comes_back_on_a_ramp() {
     assert_eq!(view.standing(TargetId(0)), None);
     assert!(view.ramp(TargetId(0), back) < 0.1);
 }
+
+#[test]
+fn what_nodes_know_of_a_job_adds_up() {
+    let mut view = View::new(crate::topology::tests::uniform(2, 2));
+    let profile = |key: u64, expected: u64| crate::sample::FileProfile {
+        key: JobKey(key),
+        files_per_burst: 4,
+        files_per_process: 1,
+        stripes_per_burst: 4,
+        expected: Bytes(expected),
+        placed: Bytes(expected),
+        stripe_count: 1,
+        stripe_size: 1 << 20,
+        confidence: 90,
+    };
+    let start = |files: Vec<crate::sample::FileProfile>| JobStart { job: JobId(7), world: 4, files };
+    assert!(view.take_job_start(start(vec![profile(1, 10)])));
+    assert!(view.take_job_start(start(vec![profile(2, 20)])));
+    assert!(view.take_job_start(start(vec![profile(1, 30)])));
+    let known: Vec<_> = view.jobs[&JobId(7)].files.iter().map(|file| (file.key.0, file.expected.0)).collect();
+    assert_eq!(known, [(1, 30), (2, 20)]);
+    let many = (0..100).map(|key| profile(key, 1)).collect();
+    assert!(!view.take_job_start(start(many)), "no program has so many kinds of files");
+    assert_eq!(view.jobs[&JobId(7)].files.len(), JOB_FILES_MAX);
+}

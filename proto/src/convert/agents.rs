@@ -57,10 +57,10 @@ pub fn register(message: &v1::Register) -> Result<Registration, Invalid> {
 
 pub(super) fn target_entry(facts: &v1::TargetFacts) -> Result<ClaimedTarget, Invalid> {
     if facts.ost_index > OST_INDEX_MAX {
-        return Err(number("an OST index", facts.ost_index, "0 to 65534"));
+        return Err(number("an OST index", &facts.ost_index, "0 to 65534"));
     }
     if facts.capacity_bytes == 0 {
-        return Err(number("a target's size", 0, "above 0 bytes"));
+        return Err(number("a target's size", &0, "above 0 bytes"));
     }
     Ok(ClaimedTarget {
         ost: OstIndex(facts.ost_index),
@@ -89,7 +89,7 @@ pub fn sample(message: &v1::Sample, of: &Rows<'_>) -> Result<LoadSample, Invalid
     if let Some(share) = message.cpu_share
         && !(0.0..=1.0).contains(&share)
     {
-        return Err(number("the share of busy processors", share, "0 to 1"));
+        return Err(number("the share of busy processors", &share, "0 to 1"));
     }
     let row = |row: &v1::TargetSample| {
         let target = (of.target)(OstIndex(row.ost_index)).ok_or(Invalid::UnknownOst(row.ost_index))?;

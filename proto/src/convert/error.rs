@@ -70,7 +70,7 @@ impl Invalid {
     }
 }
 
-pub(super) fn number(what: &'static str, found: impl ToString, range: &'static str) -> Invalid {
+pub(super) fn number(what: &'static str, found: &dyn ToString, range: &'static str) -> Invalid {
     Invalid::Number { what, found: found.to_string(), range }
 }
 
@@ -86,6 +86,6 @@ pub(super) fn bandwidth(what: &'static str, value: f64) -> Result<f64, Invalid> 
     if value.is_finite() && (1.0..=BANDWIDTH_MAX_BPS).contains(&value) {
         Ok(value)
     } else {
-        Err(number(what, value, "1 to 1e15 bytes per second"))
+        Err(number(what, &value, "1 to 1e15 bytes per second"))
     }
 }

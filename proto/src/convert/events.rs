@@ -24,7 +24,7 @@ pub fn head_matches(head: &v1::Head) -> Result<(), Invalid> {
     if head.version == VERSION {
         return Ok(());
     }
-    Err(number("the version of the event log", head.version, "1, the one that is read here"))
+    Err(number("the version of the event log", &head.version, "1, the one that is read here"))
 }
 
 /// An event as it is recorded. `topology` is the controller's before the event; a topology itself, plans and
@@ -181,7 +181,7 @@ fn topology_from(grown: &v1::Topology) -> Result<Topology, Invalid> {
     let targets = grown.targets.iter().map(target).collect::<Result<Vec<_>, Invalid>>()?;
     let servers = grown.servers.iter().map(server).collect::<Result<Vec<_>, Invalid>>()?;
     Topology::new(targets, servers)
-        .map_err(|error| number("the topology", error, "one that a file system can have"))
+        .map_err(|error| number("the topology", &error, "one that a file system can have"))
 }
 
 /// The moment of a recorded event.

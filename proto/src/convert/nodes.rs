@@ -62,7 +62,7 @@ pub fn placed_from(placed: &Placed, ost: &dyn Fn(TargetId) -> OstIndex) -> v1::P
 /// A number outside its range.
 pub fn job_start(message: &v1::JobStart) -> Result<JobStart, Invalid> {
     if message.world == 0 || message.world > WORLD_MAX {
-        return Err(number("the number of processes", message.world, "1 to 2^24"));
+        return Err(number("the number of processes", &message.world, "1 to 2^24"));
     }
     count("classes of files of a job", message.files.len(), 1, PROFILES_MAX)?;
     Ok(JobStart {
@@ -75,18 +75,18 @@ pub fn job_start(message: &v1::JobStart) -> Result<JobStart, Invalid> {
 fn profile(message: &v1::FileProfile) -> Result<FileProfile, Invalid> {
     let stripes = message.stripe_count;
     if stripes == 0 || stripes as usize > STRIPES_MAX {
-        return Err(number("a stripe count", stripes, "1 to 2000"));
+        return Err(number("a stripe count", &stripes, "1 to 2000"));
     }
     let size = message.stripe_size_bytes;
     let unit = u64::from(STRIPE_SIZE_UNIT);
     if size == 0 || size > u64::from(u32::MAX) || !size.is_multiple_of(unit) {
-        return Err(number("a stripe size", size, "a multiple of 65536 below 2^32"));
+        return Err(number("a stripe size", &size, "a multiple of 65536 below 2^32"));
     }
     let confidence = u8::try_from(message.confidence_percent).ok().filter(|percent| *percent <= 100);
     let confidence =
-        confidence.ok_or_else(|| number("a confidence", message.confidence_percent, "0 to 100 percent"))?;
+        confidence.ok_or_else(|| number("a confidence", &message.confidence_percent, "0 to 100 percent"))?;
     if message.placed_bytes > message.expected_bytes {
-        return Err(number("the placed part", message.placed_bytes, "at most the file's expected bytes"));
+        return Err(number("the placed part", &message.placed_bytes, "at most the file's expected bytes"));
     }
     Ok(FileProfile {
         key: JobKey(message.key),

@@ -31,7 +31,7 @@ use crate::faults::{self, FaultError};
 use crate::fluid::{Fluid, FluidError};
 use crate::judged::Judged;
 use crate::outcome::Outcome;
-use crate::plane::{Delivery, Plane};
+use crate::plane::{Delivery, Heard, Plane};
 use crate::profile::Profiles;
 use crate::scenario::{Policy, Scenario};
 use crate::series::Recorder;
@@ -222,11 +222,13 @@ pub(crate) struct Watch {
     pub(crate) series: bool,
     /// Every plan, for [`Outcome::explanation`].
     pub(crate) plans: bool,
+    /// Everything that the controller hears, for [`crate::control_log`].
+    pub(crate) events: bool,
 }
 
 impl Watch {
     /// The metrics alone.
-    pub(crate) const NOTHING: Self = Self { series: false, plans: false };
+    pub(crate) const NOTHING: Self = Self { series: false, plans: false, events: false };
 }
 
 /// Replays a workload once, its striping laid out.
@@ -253,7 +255,7 @@ pub(crate) fn run_judged(
     seed: u64,
     watch: Watch,
 ) -> Result<(Outcome, Judged), ReplayError> {
-    let mut replay = Replay::new(workload, system, scenario, policy, seed)?;
+    let mut replay = Replay::new(workload, system, scenario, policy, seed, watch)?;
     if watch.series {
         let targets = system.topology.targets().len();
         replay.meters.recorder = Some(Box::new(Recorder::new(workload, targets)));
@@ -272,6 +274,19 @@ pub(crate) fn run_judged(
     Ok((Outcome { explanation, ..replay.outcome(policy) }, judged))
 }
 
+/// Runs `tarazu` once and returns what its controller heard and published.
+pub(crate) fn run_heard(
+    workload: &Workload,
+    system: &System,
+    scenario: &Scenario,
+    seed: u64,
+) -> Result<Heard, ReplayError> {
+    let watch = Watch { events: true, ..Watch::NOTHING };
+    let mut replay = Replay::new(workload, system, scenario, Policy::Tarazu, seed, watch)?;
+    replay.run()?;
+    Ok(replay.plane.and_then(|plane| plane.heard).unwrap_or_default())
+}
+
 impl<'a> Replay<'a> {
     fn new(
         workload: &'a Workload,
@@ -279,6 +294,7 @@ impl<'a> Replay<'a> {
         scenario: &'a Scenario,
         policy: Policy,
         seed: u64,
+        watch: Watch,
     ) -> Result<Self, ReplayError> {
         workload.check()?;
         if workload.totals().ops == 0 {
@@ -313,7 +329,7 @@ impl<'a> Replay<'a> {
             slots: Vec::new(),
             free_slots: Vec::new(),
             makers: Makers::new(system, policy, scenario, seed),
-            plane: policy.has_controller().then(|| Plane::new(system, scenario, nodes, seed)),
+            plane: policy.has_controller().then(|| Plane::new(system, scenario, nodes, seed, watch.events)),
             profiles: Profiles::of(workload, system, scenario),
             meters: Meters::new(workload.jobs.len(), workload.files.len(), targets),
             others,

@@ -325,7 +325,9 @@ mod tests {
 
     fn sample(scenario: &Scenario, seconds: f64) -> LoadSample {
         let (workload, system) = (workload(), System::bundled().expect("the bundled system"));
-        let mut replay = Replay::new(&workload, &system, scenario, Policy::LustreRr, 1).expect("a run");
+        let mut replay =
+            Replay::new(&workload, &system, scenario, Policy::LustreRr, 1, crate::replay::Watch::NOTHING)
+                .expect("a run");
         replay.now = Time::from_secs_f64(seconds);
         replay.set_conditions();
         replay.follow_others(replay.now);

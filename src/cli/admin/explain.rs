@@ -7,8 +7,8 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use tarazu::{Mode, Options, Session};
-use tarazu_layout::OstIndex;
-use tarazu_proto::v1::{ExplainRequest, ExplainResponse, TargetWhy};
+use tarazu_layout::{Bytes, OstIndex};
+use tarazu_proto::v1::{ExplainRequest, ExplainResponse, JobName, TargetWhy};
 
 use super::connect::{ControllerAddress, ask};
 use super::tables::{Column, ago, lines, mib, percent};
@@ -30,6 +30,18 @@ pub(crate) struct ExplainArgs {
     /// The file system, where the controller has several
     #[arg(long = "file-system", value_name = "NAME", default_value = "")]
     file_system: String,
+    /// A job, by its number: say whether its files are steered, and why
+    #[arg(long, value_name = "ID")]
+    job: Option<u64>,
+    /// The job's user [default: who asks]
+    #[arg(long, value_name = "UID", requires = "job")]
+    uid: Option<u32>,
+    /// The job's program, without its path
+    #[arg(long, value_name = "NAME", requires = "job", default_value = "")]
+    executable: String,
+    /// A file name with the ending that is meant, such as x.h5
+    #[arg(long, value_name = "NAME", requires = "job", default_value = "")]
+    ending: String,
     /// Run directory of this node's daemon [default: $TARAZU_RUN_DIR, else /run/tarazu]
     #[arg(long, value_name = "DIR")]
     run_dir: Option<PathBuf>,
@@ -51,7 +63,8 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     }
-    let request = ExplainRequest { file_system: args.file_system.clone(), ost_indices: osts, name: None };
+    let request =
+        ExplainRequest { file_system: args.file_system.clone(), ost_indices: osts, name: args.name() };
     let question = async {
         let mut placement = args.controller.placement().await?;
         Ok(placement.explain(request).await?.into_inner())
@@ -66,9 +79,40 @@ pub(crate) fn run(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
     };
     match args.output {
         Form::Json => print_json(&json::explain(&args.file_system, &explained))?,
-        Form::Text => Output::print(&of_plan(&explained))?,
+        Form::Text => {
+            let job = args.job.map_or_else(String::new, |job| format!("\n{}", of_job(&explained, job)));
+            Output::print(&format!("{}{job}", of_plan(&explained)))?;
+        }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+impl ExplainArgs {
+    fn name(&self) -> Option<JobName> {
+        let uid = self.uid.unwrap_or_else(|| rustix::process::getuid().as_raw());
+        let executable_hash = tarazu_layout::hash::bytes(self.executable.as_bytes());
+        let ending = self.ending.clone();
+        self.job.map(|job| JobName { uid, job, executable_hash, ending })
+    }
+}
+
+/// What the plan says of a job.
+fn of_job(explained: &ExplainResponse, job: u64) -> String {
+    let Some(why) = &explained.job else {
+        return format!(
+            "job {job}: the plan does not know it; it is left to the file system (unknown_job)\n"
+        );
+    };
+    let done = if why.steered { "steered" } else { "left to the file system" };
+    format!(
+        "job {job}: {done} ({}); its last stripe is expected after {:.2} s as planned, {:.2} s without; worth it from {:.2} s \
+         on; files of {}\n",
+        why.why,
+        why.planned_s,
+        why.stock_s,
+        why.cost_s,
+        Bytes(why.expected_bytes)
+    )
 }
 
 /// Targets of the file's first component that has any.

@@ -65,7 +65,8 @@ impl Nodes for NodeService {
             let update = self.update(&site, &report);
             was_deferred |= update.is_none() && report.wants_table && site.shared.tables.newest().is_some();
             updates.extend(update);
-            let report = said(node, &mut report, is_new);
+            let ours = site.shared.tables.newest().map_or(0, |newest| newest.order().term);
+            let report = said(node, &mut report, is_new, ours);
             if let Some(report) = report {
                 site.send(Command::Node(report)).await.map_err(stopping)?;
             }
@@ -79,9 +80,10 @@ impl Nodes for NodeService {
     }
 }
 
-/// What a node says of a file system; nothing where it has nothing to say, and only its term where it says it again.
-fn said(node: u64, report: &mut FileSystemReport, is_new: bool) -> Option<NodeReport> {
-    let mut said = NodeReport { node, highest_term: report.highest_term, ..NodeReport::default() };
+/// What a node says of a file system; nothing where it has nothing to say. A term up to `ours` is no news.
+fn said(node: u64, report: &mut FileSystemReport, is_new: bool, ours: u64) -> Option<NodeReport> {
+    let highest_term = if report.highest_term > ours { report.highest_term } else { 0 };
+    let mut said = NodeReport { node, highest_term, ..NodeReport::default() };
     if is_new {
         said.placed = std::mem::take(&mut report.placed);
         said.starts = std::mem::take(&mut report.starts);
@@ -89,7 +91,6 @@ fn said(node: u64, report: &mut FileSystemReport, is_new: bool) -> Option<NodeRe
         said.lost = report.records_lost;
     }
     let is_empty = said.placed.is_empty() && said.starts.is_empty() && said.ends.is_empty() && said.lost == 0;
-    // A term of its own tables is no news; a later one is seen by the held order.
     (!is_empty || said.highest_term > 0).then_some(said)
 }
 

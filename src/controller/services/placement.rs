@@ -13,6 +13,7 @@ use tonic::{Request, Response, Status};
 
 use super::{invalid, job_name, site};
 use crate::controller::sites::Sites;
+use crate::controller::tables::Newest;
 use crate::controller::views;
 
 /// The service.
@@ -33,8 +34,8 @@ impl Placement for PlacementService {
         let site = site(&self.sites, &request.file_system)?;
         let ask = ask(&request)?;
         let newest = site.shared.tables.newest();
-        let order = newest.as_ref().map(super::super::tables::Newest::order);
-        let published = newest.as_ref().ok_or(Reason::NoTable).and_then(|newest| newest.published());
+        let order = newest.as_ref().map(Newest::order);
+        let published = newest.as_ref().ok_or(Reason::NoTable).and_then(Newest::published);
         let reader =
             Reader { fs_name_hash: hash::bytes(site.name.as_bytes()), boot_hash: 0, now: self.sites.now() };
         let mut response = decide(published.as_ref().map_err(|reason| *reason), &reader, &request, &ask);

@@ -199,7 +199,11 @@ async fn a_daemon_that_starts_again_goes_on_where_the_other_was() {
 async fn a_job_ends_when_its_processes_are_gone_and_its_decisions_can_be_asked_for() {
     let run = tempfile::tempdir().expect("a folder");
     let uid = rustix::process::getuid().as_raw();
-    let fake = Fake::start("127.0.0.1:0", Box::new(|_| response(vec![whole(FS, order(1, 1), 1)]))).await;
+    let fake = Fake::start(
+        "127.0.0.1:0",
+        Box::new(|_| response(vec![whole(FS, order(1, 1), 1), whole("home", order(1, 1), 1)])),
+    )
+    .await;
     let mut daemon = Daemon::new(&config(&fake, run.path())).expect("a daemon");
     let mut child = std::process::Command::new("sleep").arg("600").spawn().expect("a process");
     let session = format!("{}-1-0", child.id());

@@ -47,16 +47,12 @@ pub fn encode(base: &[u8], new: &[u8]) -> Vec<u8> {
 }
 
 fn sections(steps: &mut Steps, (base, old): (&[u8], &Parts), (new, parts): (&[u8], &Parts), bits: u8) {
-    let of = |table: &'_ [u8], range: &Range<usize>| Range {
-        start: range.start.min(table.len()),
-        ..range.clone()
-    };
-    let cut = |range: &Range<usize>| new.get(of(new, range)).unwrap_or(&[]);
-    let cut_base = |range: &Range<usize>| base.get(of(base, range)).unwrap_or(&[]);
+    let cut = |range: &Range<usize>| new.get(range.clone()).unwrap_or(&[]);
+    let cut_base = |range: &Range<usize>| base.get(range.clone()).unwrap_or(&[]);
     steps.changed((cut_base(&old.header), old.header.start), cut(&parts.header));
     let targets = cut_base(&old.targets);
     for piece in located(Index::new(targets).pieces(cut(&parts.targets), 0), cut(&parts.targets)) {
-        steps.piece(piece, old.targets.start, STEP_REPLACE, |bytes| bytes.to_vec());
+        steps.piece(piece, old.targets.start, STEP_REPLACE, <[u8]>::to_vec);
     }
     for (old, new) in [(&old.classes, &parts.classes), (&old.rings, &parts.rings)] {
         steps.changed((cut_base(old), old.start), cut(new));

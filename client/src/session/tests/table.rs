@@ -1,8 +1,7 @@
 //! Tables that are not there, or not to be trusted: creates go on, with the right reason.
 
 use super::*;
-use crate::testing::{FS, START_NS, published};
-use std::os::unix::fs::PermissionsExt;
+use crate::testing::{FS, START_NS, chmod, published};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -66,10 +65,6 @@ fn files_that_may_not_be_trusted() {
     }
 }
 
-fn chmod(path: &Path, mode: u32) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
-}
-
 #[test]
 fn a_foreign_owner() {
     let (place, fake) = lustre();
@@ -101,11 +96,11 @@ fn damaged_tables() {
         [&other[..32], &sound[32..]].concat()
     }));
     for (case, bytes) in cases {
-        std::fs::write(place.table(), bytes).unwrap();
+        place.write_table(&bytes);
         assert_eq!(why(&place, &fake), Some(Why::Table(Reason::Refused)), "{case}");
         remake(&place);
     }
-    std::fs::write(place.table(), sound).unwrap();
+    place.write_table(&sound);
     assert_eq!(why(&place, &fake), None);
 }
 
@@ -119,7 +114,7 @@ fn tables_of_another_time_or_place() {
         (START_NS + 1, Some(Reason::ClockBackwards)),
     ] {
         let (place, fake) = lustre();
-        std::fs::write(place.table(), published(&spec(2), received_ns)).unwrap();
+        place.write_table(&published(&spec(2), received_ns));
         assert_eq!(why(&place, &fake), expected.map(Why::Table), "{received_ns}");
     }
     let (place, fake) = lustre();
@@ -150,7 +145,7 @@ fn a_new_table_is_seen_within_a_second_and_a_same_one_not_read_again() {
     fake.pass(SECOND);
     assert_eq!(make(&session, &place, "d").0, None);
     // Striped otherwise now.
-    std::fs::write(place.table(), published(&spec(3), START_NS + 1)).unwrap();
+    place.write_table(&published(&spec(3), START_NS + 1));
     fake.pass(SECOND);
     assert_eq!(make(&session, &place, "e").1.len(), 3);
     std::fs::remove_file(place.table()).unwrap();
@@ -162,7 +157,7 @@ fn a_new_table_is_seen_within_a_second_and_a_same_one_not_read_again() {
 #[test]
 fn a_surprise_opens_the_circuit() {
     let (place, fake) = lustre();
-    std::fs::write(place.table(), b"garbage").unwrap();
+    place.write_table(b"garbage");
     let session = place.session(fake.clone());
     assert_eq!(make(&session, &place, "a").0, Some(Why::Table(Reason::Refused)));
     place.publish(&spec(2));
@@ -170,6 +165,22 @@ fn a_surprise_opens_the_circuit() {
     assert_eq!(make(&session, &place, "b").0, Some(Why::Paused));
     fake.pass(2 * SECOND);
     assert_eq!(make(&session, &place, "c").0, None);
+}
+
+/// A look that takes too long is a surprise too: what it read is used, and for half a minute there is no other.
+#[test]
+fn a_slow_look_opens_the_circuit() {
+    let (place, fake) = lustre();
+    place.publish(&spec(2));
+    let budget = Duration::from_millis(1);
+    let session = place.session_with(Options { budget, ..place.options() }, fake.clone());
+    fake.slow_down(2 * budget);
+    assert_eq!(make(&session, &place, "a").0, None);
+    fake.slow_down(Duration::ZERO);
+    assert_eq!(make(&session, &place, "b").0, Some(Why::Paused));
+    fake.pass(31 * SECOND);
+    assert_eq!(make(&session, &place, "c").0, None);
+    assert_eq!(make(&session, &place, "d").0, None);
 }
 
 #[test]
@@ -197,7 +208,7 @@ fn a_spool_that_cannot_be_written_harms_nobody_and_is_counted() {
     assert_eq!(make(&session, &place, "b").0, None);
     std::fs::create_dir(place.at("run/placed")).unwrap();
     fake.pass(31 * SECOND);
-    std::fs::write(place.table(), published(&spec(2), START_NS)).unwrap();
+    place.write_table(&published(&spec(2), START_NS));
     assert_eq!(make(&session, &place, "c").0, None);
     let records = place.told().records;
     assert_eq!(records.len(), 1);
