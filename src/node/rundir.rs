@@ -100,9 +100,18 @@ impl RunDir {
         Some(bytes)
     }
 
-    /// Publishes a file system's table: readers see the old one or the new one, whole.
+    /// Publishes a file system's table: readers see the old one or the new one, whole. A folder that somebody has
+    /// removed is made again.
     pub(crate) fn publish(&self, file_system: &str, bytes: &[u8]) -> Result<(), RunDirError> {
-        replace(&self.root.join(file_system).join(TABLE_FILE), bytes, 0o644)
+        let place = self.root.join(file_system);
+        let published = replace(&place.join(TABLE_FILE), bytes, 0o644);
+        match published {
+            Err(RunDirError::Write { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                folder(&place, 0o755)?;
+                replace(&place.join(TABLE_FILE), bytes, 0o644)
+            }
+            published => published,
+        }
     }
 
     pub(crate) fn write_status(&self, text: &str) -> Result<(), RunDirError> {
@@ -205,6 +214,9 @@ mod tests {
         run.publish("scratch", b"bytes").expect("published");
         run.publish("scratch", b"other").expect("published again");
         assert_eq!(run.published("scratch").as_deref(), Some(&b"other"[..]));
+        fs::remove_dir_all(root.join("scratch")).expect("somebody removes it");
+        run.publish("scratch", b"again").expect("published all the same");
+        assert_eq!(run.published("scratch").as_deref(), Some(&b"again"[..]));
         let mode = |path: &str| fs::symlink_metadata(root.join(path)).expect("it is there").mode() & 0o7777;
         let modes = ["", "placed", "taken", "decisions", "scratch", "scratch/table"].map(mode);
         assert_eq!(modes, [0o755, 0o1733, 0o700, 0o711, 0o755, 0o644]);

@@ -69,7 +69,7 @@ impl Agents for AgentService {
         let Some(AgentMessage { message: Some(Message::Register(message)) }) = first else {
             return Err(Status::invalid_argument("the first message must be Register"));
         };
-        let registration = checked(&message)?;
+        let registration = checked(&message, self.sites.get(&message.file_system).as_ref())?;
         let site = self.sites.get_or_start(&registration.file_system);
         let site = site.map_err(|error| Status::resource_exhausted(error.to_string()))?;
         let of = (registration.claim.server.clone(), registration.claim.instance);
@@ -83,8 +83,15 @@ impl Agents for AgentService {
     }
 }
 
-fn checked(message: &Register) -> Result<Registration, Status> {
-    register(message).map_err(|error| invalid(&error))
+/// Counted for the file system that it names, where there is one.
+fn checked(message: &Register, site: Option<&Site>) -> Result<Registration, Status> {
+    let refused = |error| {
+        if let Some(site) = site {
+            site.shared.counters.refuse("registration");
+        }
+        invalid(&error)
+    };
+    register(message).map_err(refused)
 }
 
 async fn enter(
@@ -169,7 +176,7 @@ impl Session {
     }
 
     async fn register_again(&mut self, message: &Register) -> bool {
-        let Ok(registration) = checked(message) else { return false };
+        let Ok(registration) = checked(message, Some(&self.site)) else { return false };
         let is_same = (&registration.claim.server, registration.claim.instance) == (&self.of.0, self.of.1);
         if registration.file_system != *self.site.name || !is_same {
             return false;
