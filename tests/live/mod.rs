@@ -295,6 +295,12 @@ impl Controller {
         listed.targets.into_iter().map(|target| (target.ost_index, target)).collect()
     }
 
+    fn resume(&self, ost: u32) {
+        let (file_system, by) = (FS.to_owned(), "a test".to_owned());
+        let request = v1::ResumeRequest { file_system, ost_indices: vec![ost], by };
+        self.admin(async |admin| admin.resume(request).await).unwrap();
+    }
+
     fn drain(&self, ost: u32, reason: &str) {
         let request = v1::DrainRequest {
             file_system: FS.to_owned(),
