@@ -57,8 +57,8 @@ fn acknowledged_drains_survive_kills_and_terms_only_rise() {
         place.agent(grpc, "oss0", "agent-0", &[0, 1, 2], 1 << 49),
         place.agent(grpc, "oss1", "agent-1", &[3, 4, 5], 1 << 49),
     ];
-    let nodes = NODES.map(|name| (place.node(grpc, name, &place.path(name)), place.path(name)));
     controller.settled(2);
+    let nodes = NODES.map(|name| (place.node(grpc, name, &place.path(name)), place.path(name)));
     for (_, run) in &nodes {
         until("a first table", || published(run));
     }

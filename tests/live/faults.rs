@@ -13,7 +13,7 @@ use tarazu_table::{Reason, Refused, STAMP_BYTES, Stamp};
 const FILES: u64 = 5;
 
 /// Bytes between two places where a bit is flipped; the long tier flips in every byte.
-const FLIP_EVERY: usize = 61;
+const FLIP_EVERY: usize = 11;
 
 /// A user who is not this one.
 const SOMEBODY: u32 = 12_345;
@@ -224,8 +224,8 @@ fn no_fault_of_a_table_keeps_a_file_from_being_made() {
     let controller = Controller::start(&place, &[]);
     let _agent = place.agent(controller.grpc, "oss0", "agent", &[0, 1, 2, 3], 1 << 49);
     let run = place.run();
-    let node = place.node(controller.grpc, "node", &run);
     controller.settled(1);
+    let node = place.node(controller.grpc, "node", &run);
     controller.drain(3, "makes steering worthwhile");
     until("a first table", || published(&run));
     let job = session(&run, 1);

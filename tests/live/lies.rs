@@ -175,8 +175,8 @@ fn a_lying_agent_harms_nobody_else() {
         place.agent(grpc, "oss1", "agent-1", &[3, 4, 5, 8], FREE),
     ];
     let run = place.run();
-    let _node = place.node(grpc, "node", &run);
     controller.settled(2);
+    let _node = place.node(grpc, "node", &run);
     controller.drain(8, "makes steering worthwhile");
     until("a first table", || published(&run));
     let session = session(&run, 1);

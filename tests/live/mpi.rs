@@ -137,8 +137,8 @@ fn four_ranks_create_through_the_library() {
     let osts: Vec<u32> = (0..TARGETS).collect();
     let _agent = place.agent(controller.grpc, "oss0", "agent", &osts, 1 << 49);
     let run = place.run();
-    let _node = place.node(controller.grpc, "node", &run);
     controller.settled(1);
+    let _node = place.node(controller.grpc, "node", &run);
     until("a first table", || published(&run));
     controller.drain(DRAINED, "its disk is to be changed");
 

@@ -43,8 +43,8 @@ fn without_a_node_daemon_creates_go_on_and_the_table_grows_old() {
     assert!(advise(&early, &place).is_err());
     assert_eq!(early.counts(), (0, vec![(Why::Table(Reason::NoTable), 1)]));
 
-    let mut node = place.node(controller.grpc, "node", &run);
     controller.settled(1);
+    let mut node = place.node(controller.grpc, "node", &run);
     controller.drain(3, "makes steering worthwhile");
     until("a first table", || published(&run));
     let session = session(&run, 1);

@@ -18,8 +18,8 @@ fn lose_after(restarts: u64) {
     let mut controller = Controller::start(&place, &[]);
     let _agent = place.agent(controller.grpc, "oss0", "agent", &[0, 1, 2, 3], 1 << 49);
     let run = place.run();
-    let _node = place.node(controller.grpc, "node", &run);
     controller.settled(1);
+    let _node = place.node(controller.grpc, "node", &run);
     until("a first table", || published(&run));
     // A node exchanges while a job runs.
     let session = session(&run, 1);
