@@ -378,7 +378,8 @@ impl Session {
         }
         let before_ns = self.system.boot_ns();
         let is_paused = before_ns < self.spool_paused_until_ns.load(Ordering::Relaxed);
-        let lost = self.lost.load(Ordering::Relaxed);
+        // Taken out, so that no other thread reports the same ones; they come back where this record finds no room.
+        let lost = self.lost.swap(0, Ordering::Relaxed);
         let record = Record {
             uid: self.process.uid,
             pid: self.system.pid(),
@@ -398,10 +399,9 @@ impl Session {
             self.spool_paused_until_ns.store(before_ns.saturating_add(SPOOL_PAUSE_NS), Ordering::Relaxed);
         }
         if appended.is_ok() {
-            self.lost.fetch_sub(lost.min(self.lost.load(Ordering::Relaxed)), Ordering::Relaxed);
             self.has_told.store(true, Ordering::Relaxed);
         } else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lost.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
         }
         appended.is_ok()
     }

@@ -186,9 +186,12 @@ pub(crate) enum Step {
     StatusAt,
     Unlink,
     Symlink,
+    /// Every second opening of a spool file. No step of a file's making.
+    Spool,
 }
 
 impl Step {
+    /// Those of a file's making that leave nothing behind where they fail.
     pub(crate) const ALL: [Self; 9] = [
         Self::OpenDelayed,
         Self::OpenPlain,
@@ -215,6 +218,8 @@ struct Inside {
     /// How far the clock goes at each look at it.
     tick_ns: AtomicU64,
     euid: AtomicU32,
+    /// Openings of spool files.
+    appends: AtomicU32,
     fails: Mutex<BTreeMap<Step, i32>>,
     layouts: Mutex<BTreeMap<(u64, u64), Vec<u8>>>,
     /// Lustre takes a layout and gives another one.
@@ -314,6 +319,9 @@ fn stored(request: &Request) -> Vec<u8> {
 
 impl System for Fake {
     fn open_at(&self, dir: RawFd, path: &CStr, flags: i32, mode: u32) -> Sys<OwnedFd> {
+        if flags & libc::O_APPEND != 0 && self.0.appends.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+            self.step(Step::Spool)?;
+        }
         if !self.is_own(path) || flags & libc::O_CREAT == 0 {
             return Kernel.open_at(dir, path, flags, mode);
         }

@@ -135,8 +135,8 @@ impl Targets {
         Ok((open.plain(with.system)?, Err(why)))
     }
 
-    /// Where a file goes that nobody steers.
-    /// Asked for only where it is needed.
+    /// The target of a file that nobody steers, drawn only when it is taken: where the chosen target does, no turn is
+    /// used up.
     fn default_target(&self, with: &Context<'_>) -> impl Iterator<Item = OstIndex> {
         let choose = || {
             if let Some(choose) = with.default_target {

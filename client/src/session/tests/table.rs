@@ -198,6 +198,28 @@ fn names_of_file_systems_do_not_lead_elsewhere() {
     assert_eq!(make(&session, &place, "file").0, None);
 }
 
+/// Every lost record is reported once, whichever threads lose and report.
+#[test]
+fn lost_records_are_counted_once_by_many_threads() {
+    const THREADS: usize = 4;
+    const RECORDS: usize = 500;
+    let (place, fake) = lustre();
+    let session = place.session(fake.clone());
+    fake.fail(&[crate::testing::Step::Spool], libc::ENOSPC);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| (0..RECORDS).filter(|_| session.tell(1, Body::End)).count());
+        }
+    });
+    fake.fail(&[], 0);
+    assert!(session.tell(1, Body::End));
+    let records = place.told().records;
+    let lost: u64 = records.iter().map(|record| u64::from(record.lost)).sum();
+    assert!(lost > 0);
+    assert_eq!(records.len() as u64 + lost, (THREADS * RECORDS + 1) as u64);
+    assert_eq!(session.lost.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn a_spool_that_cannot_be_written_harms_nobody_and_is_counted() {
     let (place, fake) = lustre();
