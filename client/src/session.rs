@@ -23,7 +23,7 @@ use crate::memory::{Decided, File, Memory};
 use crate::options::{Mode, Options, Report, Striping, is_disabled, say};
 use crate::process::Process;
 use crate::spool::{self, Advice, Body, Created, Record};
-use crate::sys::{Errno, Kernel, System};
+use crate::sys::{Errno, Kernel, System, random};
 use crate::tables::Tables;
 
 /// Nanoseconds for which nothing is told after the spool could not be written for another reason than being full.
@@ -118,7 +118,7 @@ impl Session {
         let begin =
             hash::combine(identity.host_hash, hash::combine(u64::from(identity.pid), identity.process_start));
         Self {
-            spool: spool::Place::new(&options.run_dir, identity.process_start, number),
+            spool: spool::Place::new(&options.run_dir, identity.process_start, random(), number),
             cursor: Cursor::new(identity),
             turn: AtomicU64::new(begin),
             options,
@@ -140,7 +140,7 @@ impl Session {
     /// What the plain `open()` gives, and nothing else.
     pub fn create(&self, path: &Path, flags: i32, mode: u32) -> io::Result<OwnedFd> {
         let c_path = c_path(path).map_err(to_io)?;
-        self.create_at(&Open { path: &c_path, flags, mode }, path).map_err(to_io)
+        self.create_at(&Open::new(&c_path, flags, mode), path).map_err(to_io)
     }
 
     /// [`Session::create`] for callers in C.

@@ -87,7 +87,7 @@ impl Backend for Lustre {
             return Ok(Made::Left(open.plain(system)?, Why::InheritedKind));
         };
         let exclusive = open.flags | libc::O_EXCL | DELAY_CREATE;
-        let fd = match system.open_at(libc::AT_FDCWD, open.path, exclusive, open.mode) {
+        let fd = match open.with_flags(system, exclusive) {
             Ok(fd) => fd,
             // Whatever it was, the plain open says it in its own words.
             Err(Errno(libc::EEXIST)) => return Ok(Made::Left(open.plain(system)?, Why::Exists)),

@@ -8,6 +8,7 @@ mod lustre;
 mod mounts;
 mod targets;
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -24,17 +25,46 @@ use crate::sys::{Errno, Sys, System};
 pub(crate) use folder::{Folder, Folders};
 
 /// An `open()` as the application asked for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Open<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) flags: i32,
     pub(crate) mode: u32,
+    /// Whether this call put something new at the path: then that is no other's file, whatever happens later.
+    has_made: Cell<bool>,
 }
 
-impl Open<'_> {
+impl<'a> Open<'a> {
+    pub(crate) const fn new(path: &'a CStr, flags: i32, mode: u32) -> Self {
+        Self { path, flags, mode, has_made: Cell::new(false) }
+    }
+
     /// Exactly what the application asked for.
     pub(crate) fn plain(&self, system: &dyn System) -> Sys<OwnedFd> {
-        system.open_at(libc::AT_FDCWD, self.path, self.flags, self.mode)
+        self.with_flags(system, self.flags)
+    }
+
+    /// The application's open with other flags.
+    fn with_flags(&self, system: &dyn System, flags: i32) -> Sys<OwnedFd> {
+        let fd = system.open_at(libc::AT_FDCWD, self.path, flags, self.mode)?;
+        if flags & libc::O_EXCL != 0 {
+            self.has_made.set(true);
+        }
+        Ok(fd)
+    }
+
+    /// Goes on after a slip of ours, which may have left a file at the path.
+    ///
+    /// The application's own open takes such a file as it is, but for an exclusive one, to which it would be somebody
+    /// else's. There is no honest descriptor then, since nobody knows how far the slip had come: the call failed.
+    ///
+    /// # Errors
+    /// `EIO` where an exclusive open had made the file, else what the plain `open()` gives.
+    pub(crate) fn after_slip(&self, system: &dyn System) -> Sys<OwnedFd> {
+        if self.flags & libc::O_EXCL != 0 && self.has_made.get() {
+            return Err(Errno(libc::EIO));
+        }
+        self.plain(system)
     }
 
     /// Whether it may make a file with a name of its own.

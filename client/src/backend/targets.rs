@@ -99,7 +99,10 @@ impl Targets {
                 Err(errno) => return Err(Failed::Target(errno)),
             };
             return match with.system.symlink(&path, open.path) {
-                Ok(()) => Ok(fd),
+                Ok(()) => {
+                    open.has_made.set(true);
+                    Ok(fd)
+                }
                 Err(errno) => {
                     unlink_own(with.system, &path, fd.as_fd());
                     Err(Failed::Link(errno))

@@ -124,3 +124,31 @@ fn every_error_at_every_step_of_directory_targets() {
     let (steered, left) = session.counts();
     assert!(steered >= 133 && !left.is_empty(), "{steered} {left:?}");
 }
+
+/// A panic inside costs an exclusive open the file that it had made, and no other open anything.
+#[test]
+fn after_a_slip_an_open_is_plain_or_says_that_it_failed() {
+    let exclusive = NEW | libc::O_EXCL;
+    for (step, flags, expected) in [
+        (Step::OpenDelayed, NEW, Ok(())),
+        (Step::ReadBack, NEW, Ok(())),
+        // Nothing was made yet.
+        (Step::OpenDelayed, exclusive, Ok(())),
+        (Step::ReadBack, exclusive, Err(Errno(libc::EIO))),
+    ] {
+        let place = Place::new().with_lustre();
+        place.publish(&spec(2));
+        let fake = Fake::new(&place, true);
+        let session = place.session(fake.clone());
+        let path = c_path(&place.at("fs/file")).unwrap();
+        fake.fail(&[step], crate::testing::SLIP);
+        let open = Open::new(&path, flags, 0o600);
+        let slip = std::panic::AssertUnwindSafe(|| session.create_c(&open));
+        assert!(std::panic::catch_unwind(slip).is_err());
+        fake.fail(&[], 0);
+        assert_eq!(open.after_slip(&fake).map(drop), expected, "{step:?} {flags:o}");
+        // Somebody else's file is there, as ever.
+        let later = Open::new(&path, exclusive, 0o600);
+        assert_eq!(later.after_slip(&fake).map(drop), Err(Errno(libc::EEXIST)));
+    }
+}
