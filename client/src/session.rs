@@ -157,7 +157,7 @@ impl Session {
             }
         };
         let name = self.name(FileClass::of_name(open.path.to_bytes()));
-        let asked = self.ask(&folder, &name);
+        let asked = self.ask(open, &folder, &name);
         let with = self.context();
         let made = match &asked.decided {
             Ok(decided) if self.options.mode >= Mode::Apply => {
@@ -239,9 +239,10 @@ impl Session {
         }
     }
 
-    fn ask(&self, folder: &Folder, name: &JobName) -> Asked {
+    fn ask(&self, open: &Open<'_>, folder: &Folder, name: &JobName) -> Asked {
         let mut key = name.exact();
-        let decided = self.decide(folder, name, &mut key);
+        let may_steer = folder.backend.may_steer(open);
+        let decided = may_steer.and_then(|()| self.decide(folder, name, &mut key));
         Asked { key, decided }
     }
 

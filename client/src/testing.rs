@@ -189,6 +189,8 @@ pub(crate) enum Step {
     StatusAt,
     Unlink,
     Symlink,
+    /// The delayed open makes the file and fails.
+    OpenDelayedLate,
     /// Every second opening of a spool file. No step of a file's making.
     Spool,
 }
@@ -224,6 +226,8 @@ struct Inside {
     /// Openings of spool files.
     appends: AtomicU32,
     fails: Mutex<BTreeMap<Step, i32>>,
+    /// What somebody else does just before a step, once.
+    meanwhile: Mutex<Option<(Step, Box<dyn FnOnce() + Send>)>>,
     layouts: Mutex<BTreeMap<(u64, u64), Vec<u8>>>,
     /// Lustre takes a layout and gives another one.
     gives_other: Mutex<bool>,
@@ -260,6 +264,11 @@ impl Fake {
         *self.0.fails.lock().unwrap() = steps.iter().map(|step| (*step, errno)).collect();
     }
 
+    /// Somebody else does this just before the next such step.
+    pub(crate) fn meanwhile(&self, step: Step, body: impl FnOnce() + Send + 'static) {
+        *self.0.meanwhile.lock().unwrap() = Some((step, Box::new(body)));
+    }
+
     pub(crate) fn give_other(&self) {
         *self.0.gives_other.lock().unwrap() = true;
     }
@@ -278,6 +287,11 @@ impl Fake {
     }
 
     fn step(&self, step: Step) -> Sys<()> {
+        let mut meanwhile = self.0.meanwhile.lock().unwrap();
+        if meanwhile.as_ref().is_some_and(|(at, _)| *at == step) {
+            meanwhile.take().into_iter().for_each(|(_, body)| body());
+        }
+        drop(meanwhile);
         let errno = self.0.fails.lock().unwrap().get(&step).copied();
         assert_ne!(errno, Some(SLIP), "as the test wants it");
         errno.map_or(Ok(()), |errno| Err(Errno(errno)))
@@ -324,7 +338,7 @@ impl System for Fake {
         if flags & libc::O_APPEND != 0 && self.0.appends.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
             self.step(Step::Spool)?;
         }
-        if !self.is_own(path) || flags & libc::O_CREAT == 0 {
+        if !self.is_own(path) || flags & (libc::O_CREAT | libc::O_WRONLY | libc::O_RDWR) == 0 {
             return Kernel.open_at(dir, path, flags, mode);
         }
         let delayed = flags & DELAY == DELAY;
@@ -335,6 +349,9 @@ impl System for Fake {
             // Numbers of removed files come again.
             let status = Kernel.status(fd.as_fd())?;
             self.0.layouts.lock().unwrap().remove(&(status.dev, status.ino));
+        }
+        if delayed {
+            self.step(Step::OpenDelayedLate)?;
         }
         if self.0.is_lustre && !delayed {
             self.instantiate(fd.as_fd());

@@ -2,7 +2,8 @@
 //!
 //! A file is made without a layout (`O_LOV_DELAY_CREATE`), gets the list, and is read back. A list is strict: where one
 //! of its targets cannot be had, nothing is made, and the descriptor cannot be written to. So every refusal goes down
-//! the chain: the inherited layout without a list, the file system's default, and last a new file by a plain `open()`.
+//! the chain: the inherited layout without a list, the file system's default, and last the application's own `open()`
+//! behind the end of that descriptor.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -77,6 +78,14 @@ impl Backend for Lustre {
         })
     }
 
+    fn may_steer(&self, open: &Open<'_>) -> Result<(), Why> {
+        // A layout is an attribute, and attributes of a file that its owner may not write to cannot be set.
+        if open.mode & libc::S_IWUSR == 0 {
+            return Err(Why::Refused { errno: Errno(libc::EACCES).short() });
+        }
+        Ok(())
+    }
+
     fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], stripe_size: u32) -> Sys<Made> {
         let system = with.system;
         let template = match &self.inherited {
@@ -91,7 +100,9 @@ impl Backend for Lustre {
             Ok(fd) => fd,
             // Whatever it was, the plain open says it in its own words.
             Err(Errno(libc::EEXIST)) => return Ok(Made::Left(open.plain(system)?, Why::Exists)),
-            Err(errno) => return Ok(Made::Left(open.plain(system)?, Why::Refused { errno: errno.short() })),
+            Err(errno) => {
+                return Ok(Made::Left(after_no(system, open, errno)?, Why::Refused { errno: errno.short() }));
+            }
         };
         let errno = match system.set_xattr(fd.as_fd(), ATTRIBUTE, &blob) {
             Ok(()) => match read_back(system, fd.as_fd()) {
@@ -135,17 +146,37 @@ impl Lustre {
     }
 }
 
-/// The last step: what was made goes, and the application's own open makes it again.
+/// The application's open where the exclusive one failed.
+///
+/// An open that was interrupted, or whose answer was lost, may have made the file all the same. An exclusive open of the
+/// application's must not take that for somebody else's: it failed as the first one did.
+fn after_no(system: &dyn System, open: &Open<'_>, first: Errno) -> Sys<OwnedFd> {
+    match open.plain(system) {
+        Err(Errno(libc::EEXIST)) if open.flags & libc::O_EXCL != 0 => Err(first),
+        other => other,
+    }
+}
+
+/// The last step, where the descriptor can be given no layout: the application opens the file again, and the file system
+/// gives it one. Only behind the delayed descriptor's end, since beside it a plain one cannot be written to.
+///
+/// What others may have opened under its name stays there. It is removed, and made again by the application's own open,
+/// only where that open would not take it: an exclusive one wants a new file, and one that its owner may not write to
+/// can be opened for writing by nobody but who makes it.
 fn again(system: &dyn System, open: &Open<'_>, fd: OwnedFd) -> Sys<OwnedFd> {
-    let gone = unlink_own(system, open.path, fd.as_fd());
-    // A plain descriptor cannot be written to while the delayed one is open.
+    let own = system.status(fd.as_fd())?;
+    let is_exclusive = open.flags & libc::O_EXCL != 0;
+    let stays = !is_exclusive && own.mode & libc::S_IWUSR != 0;
+    let is_gone = !stays && unlink_own(system, open.path, fd.as_fd());
     drop(fd);
-    if gone {
+    if is_gone || !is_exclusive {
         return open.plain(system);
     }
-    // Ours is still there, so it is no obstacle to the application's own wish to be the one who makes it.
-    let flags = open.flags & !libc::O_EXCL;
-    system.open_at(libc::AT_FDCWD, open.path, flags, open.mode)
+    // It could not be removed. If what lies there is ours it is as good as new; else somebody else was quicker.
+    let flags = (open.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC)) | libc::O_NOFOLLOW;
+    let fd = open.with_flags(system, flags)?;
+    let there = system.status(fd.as_fd())?;
+    if (there.dev, there.ino) == (own.dev, own.ino) { Ok(fd) } else { Err(Errno(libc::EEXIST)) }
 }
 
 fn read_back(system: &dyn System, fd: BorrowedFd<'_>) -> Sys<Stored> {

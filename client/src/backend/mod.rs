@@ -95,6 +95,11 @@ pub(crate) trait Backend: Send + Sync {
     /// What new files here must keep, or why they are left alone.
     fn keep(&self, striping: Striping) -> Result<Keep, Why>;
 
+    /// Whether a file that is opened so can be steered at all, or why not. Asks nobody.
+    fn may_steer(&self, _: &Open<'_>) -> Result<(), Why> {
+        Ok(())
+    }
+
     /// Makes a file on these targets, in stripe order and at least one, with stripes of this size.
     ///
     /// # Errors
