@@ -214,6 +214,9 @@ impl Step {
 #[derive(Default)]
 pub(crate) struct Fake(std::sync::Arc<Inside>);
 
+/// What somebody else does, and before which step.
+type Meanwhile = (Step, Box<dyn FnOnce() + Send>);
+
 #[derive(Default)]
 struct Inside {
     is_lustre: bool,
@@ -223,11 +226,17 @@ struct Inside {
     /// How far the clock goes at each look at it.
     tick_ns: AtomicU64,
     euid: AtomicU32,
+    /// Bits of their mode that files are made without.
+    umask: AtomicU32,
+    /// Who owns what belongs to whoever runs the tests.
+    owner: AtomicU32,
+    /// System calls since they were taken last. The clock is none: it is read without one.
+    calls: Mutex<Vec<&'static str>>,
     /// Openings of spool files.
     appends: AtomicU32,
     fails: Mutex<BTreeMap<Step, i32>>,
     /// What somebody else does just before a step, once.
-    meanwhile: Mutex<Option<(Step, Box<dyn FnOnce() + Send>)>>,
+    meanwhile: Mutex<Option<Meanwhile>>,
     layouts: Mutex<BTreeMap<(u64, u64), Vec<u8>>>,
     /// Lustre takes a layout and gives another one.
     gives_other: Mutex<bool>,
@@ -244,6 +253,7 @@ impl Fake {
         let fake = Inside { is_lustre, root: place.at("fs"), ..Inside::default() };
         fake.now_ns.store(START_NS, Ordering::Relaxed);
         fake.euid.store(Kernel.euid(), Ordering::Relaxed);
+        fake.owner.store(Kernel.euid(), Ordering::Relaxed);
         Self(std::sync::Arc::new(fake))
     }
 
@@ -258,6 +268,33 @@ impl Fake {
 
     pub(crate) fn set_euid(&self, euid: u32) {
         self.0.euid.store(euid, Ordering::Relaxed);
+    }
+
+    /// Makes this user the owner of what the test has made.
+    pub(crate) fn set_owner(&self, uid: u32) {
+        self.0.owner.store(uid, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_umask(&self, umask: u32) {
+        self.0.umask.store(umask, Ordering::Relaxed);
+    }
+
+    /// The system calls since the last look at them.
+    pub(crate) fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.0.calls.lock().unwrap())
+    }
+
+    fn count(&self, call: &'static str) {
+        self.0.calls.lock().unwrap().push(call);
+    }
+
+    fn owned(&self, status: Status) -> Status {
+        let is_own = status.uid == Kernel.euid();
+        Status {
+            uid: if is_own { self.0.owner.load(Ordering::Relaxed) } else { status.uid },
+            mode: status.mode & !self.0.umask.load(Ordering::Relaxed),
+            ..status
+        }
     }
 
     pub(crate) fn fail(&self, steps: &[Step], errno: i32) {
@@ -335,6 +372,7 @@ fn stored(request: &Request) -> Vec<u8> {
 
 impl System for Fake {
     fn open_at(&self, dir: RawFd, path: &CStr, flags: i32, mode: u32) -> Sys<OwnedFd> {
+        self.count("open_at");
         if flags & libc::O_APPEND != 0 && self.0.appends.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
             self.step(Step::Spool)?;
         }
@@ -360,40 +398,48 @@ impl System for Fake {
     }
 
     fn read_at(&self, fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Sys<usize> {
+        self.count("read_at");
         Kernel.read_at(fd, buffer, offset)
     }
 
     fn write(&self, fd: BorrowedFd<'_>, bytes: &[u8]) -> Sys<usize> {
+        self.count("write");
         Kernel.write(fd, bytes)
     }
 
     fn status(&self, fd: BorrowedFd<'_>) -> Sys<Status> {
-        Kernel.status(fd)
+        self.count("status");
+        Kernel.status(fd).map(|status| self.owned(status))
     }
 
     fn status_at(&self, dir: RawFd, path: &CStr, follow: bool) -> Sys<Status> {
+        self.count("status_at");
         if self.is_own(path) && !follow {
             self.step(Step::StatusAt)?;
         }
-        Kernel.status_at(dir, path, follow)
+        Kernel.status_at(dir, path, follow).map(|status| self.owned(status))
     }
 
     fn kind_of(&self, path: &CStr) -> Sys<i64> {
+        self.count("kind_of");
         if self.0.is_lustre { Ok(LUSTRE_KIND) } else { Kernel.kind_of(path) }
     }
 
     fn get_xattr(&self, fd: BorrowedFd<'_>, _: &CStr, buffer: &mut [u8]) -> Sys<usize> {
+        self.count("get_xattr");
         self.step(Step::ReadBack)?;
         let status = Kernel.status(fd)?;
         self.get((status.dev, status.ino), buffer)
     }
 
     fn get_xattr_at(&self, path: &CStr, _: &CStr, buffer: &mut [u8]) -> Sys<usize> {
+        self.count("get_xattr_at");
         let status = Kernel.status_at(libc::AT_FDCWD, path, true)?;
         self.get((status.dev, status.ino), buffer)
     }
 
     fn set_xattr(&self, fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Sys<()> {
+        self.count("set_xattr");
         assert_eq!(name.to_str(), Ok(lov::XATTR));
         let request = lov::read_default(value).map_err(|_| Errno(libc::EINVAL))?;
         let at = request.first_on_targets().ok_or(Errno(libc::EINVAL))?;
@@ -411,6 +457,7 @@ impl System for Fake {
     }
 
     fn unlink(&self, path: &CStr) -> Sys<()> {
+        self.count("unlink");
         self.step(Step::Unlink)?;
         let status = Kernel.status_at(libc::AT_FDCWD, path, false)?;
         Kernel.unlink(path)?;
@@ -419,11 +466,13 @@ impl System for Fake {
     }
 
     fn symlink(&self, target: &CStr, path: &CStr) -> Sys<()> {
+        self.count("symlink");
         self.step(Step::Symlink)?;
         Kernel.symlink(target, path)
     }
 
     fn read_link(&self, path: &CStr, buffer: &mut [u8]) -> Sys<usize> {
+        self.count("read_link");
         Kernel.read_link(path, buffer)
     }
 
@@ -433,14 +482,17 @@ impl System for Fake {
     }
 
     fn pid(&self) -> u32 {
+        self.count("pid");
         Kernel.pid()
     }
 
     fn euid(&self) -> u32 {
+        self.count("euid");
         self.0.euid.load(Ordering::Relaxed)
     }
 
     fn in_group(&self, gid: u32) -> bool {
+        self.count("in_group");
         Kernel.in_group(gid)
     }
 }

@@ -13,16 +13,17 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use tarazu_layout::OstIndex;
-use tarazu_layout::lov::Stored;
+use tarazu_layout::lov::{Request, Stored};
 use tarazu_table::Inherited;
 
 use crate::Why;
-use crate::options::{DefaultTarget, Striping};
+use crate::options::{DefaultTarget, Options};
 use crate::sys::{Errno, Sys, System};
 
-pub(crate) use folder::{Folder, Folders};
+pub(crate) use folder::{Folders, Here};
 
 /// An `open()` as the application asked for it.
 #[derive(Debug)]
@@ -84,16 +85,19 @@ pub(crate) enum Made {
 }
 
 /// What new files of a folder must keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Keep {
     /// Their striping; `None` leaves it to the table.
     pub(crate) striping: Option<Inherited>,
+    /// All of the layout that they would inherit, where there is one; back ends without layouts have none.
+    pub(crate) inherited: Option<Arc<Request>>,
 }
 
 /// A kind of file system.
 pub(crate) trait Backend: Send + Sync {
-    /// What new files here must keep, or why they are left alone.
-    fn keep(&self, striping: Striping) -> Result<Keep, Why>;
+    /// What new files of this folder must keep, or why they are left alone. It may ask a server, so it is the last
+    /// question before a choice.
+    fn keep(&self, system: &dyn System, options: &Options, folder: &CStr) -> Result<Keep, Why>;
 
     /// Whether a file that is opened so can be steered at all, or why not. Asks nobody.
     fn may_steer(&self, _: &Open<'_>) -> Result<(), Why> {
@@ -104,7 +108,14 @@ pub(crate) trait Backend: Send + Sync {
     ///
     /// # Errors
     /// What a plain `open()` gives.
-    fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], stripe_size: u32) -> Sys<Made>;
+    fn create(
+        &self,
+        with: &Context<'_>,
+        open: &Open<'_>,
+        keep: &Keep,
+        osts: &[OstIndex],
+        stripe_size: u32,
+    ) -> Sys<Made>;
 
     /// Makes or opens a file of which nothing was decided.
     ///

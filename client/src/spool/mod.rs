@@ -75,7 +75,7 @@ pub enum Body {
     Advise(Advice),
     /// A file was made on the targets that were asked for, or on some of them.
     Created(Created),
-    /// A file was left to the file system.
+    /// A file was left to the file system. Not told where there is no table, or the user wants nothing steered.
     Left {
         /// The key that was asked with.
         key: JobKey,

@@ -233,3 +233,17 @@ fn files_that_their_owner_may_not_write_to_are_plain() {
     }
     assert_eq!(session.counts(), (0, vec![(Why::Refused { errno: 0 }, 3)]));
 }
+
+/// The process's mask can take the owner's right to write, which only the file that was made shows. No other open than
+/// the one that makes it may write to it.
+#[test]
+fn a_file_that_the_mask_made_read_only_is_made_again() {
+    for (umask, unlinks) in [(0o022, 0), (0o222, 1)] {
+        let (place, fake, session) = on_lustre();
+        fake.fail(&NO_LAYOUT, libc::EACCES);
+        fake.set_umask(umask);
+        let fd = session.create(&place.at("fs/file"), NEW, 0o644).unwrap();
+        assert_eq!(session.system.write(fd.as_fd(), b"data"), Ok(4));
+        assert_eq!(fake.take_calls().iter().filter(|call| **call == "unlink").count(), unlinks, "{umask:o}");
+    }
+}
