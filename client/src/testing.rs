@@ -324,11 +324,11 @@ impl Fake {
     }
 
     fn step(&self, step: Step) -> Sys<()> {
-        let mut meanwhile = self.0.meanwhile.lock().unwrap();
-        if meanwhile.as_ref().is_some_and(|(at, _)| *at == step) {
-            meanwhile.take().into_iter().for_each(|(_, body)| body());
+        // The body may come here itself, so it runs behind the lock's end.
+        let meanwhile = self.0.meanwhile.lock().unwrap().take_if(|(at, _)| *at == step);
+        if let Some((_, body)) = meanwhile {
+            body();
         }
-        drop(meanwhile);
         let errno = self.0.fails.lock().unwrap().get(&step).copied();
         assert_ne!(errno, Some(SLIP), "as the test wants it");
         errno.map_or(Ok(()), |errno| Err(Errno(errno)))

@@ -198,6 +198,23 @@ fn names_of_file_systems_do_not_lead_elsewhere() {
     assert_eq!(make(&session, &place, "file").0, None);
 }
 
+/// A record that is told while another one is on its way does not report the same losses.
+#[test]
+fn losses_are_reported_by_one_of_two_records() {
+    let (place, fake) = lustre();
+    let session = std::sync::Arc::new(place.session(fake.clone()));
+    assert!(session.tell(1, Body::End));
+    session.lost.store(5, Ordering::Relaxed);
+    let other = std::sync::Arc::clone(&session);
+    fake.meanwhile(crate::testing::Step::Spool, move || assert!(other.tell(2, Body::End)));
+    assert!(session.tell(3, Body::End));
+    let mut lost: Vec<_> =
+        place.told().records.iter().map(|record| (record.fs_name_hash, record.lost)).collect();
+    lost.sort_unstable();
+    assert_eq!(lost, [(1, 0), (2, 0), (3, 5)]);
+    assert_eq!(session.lost.load(Ordering::Relaxed), 0);
+}
+
 /// Every lost record is reported once, whichever threads lose and report.
 #[test]
 fn lost_records_are_counted_once_by_many_threads() {
