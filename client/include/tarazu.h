@@ -112,7 +112,8 @@ int tarazu_advise(const struct tarazu_session *session,
                   const struct tarazu_expect *expect);
 
 // Opens a file as `open(path, flags, mode)` does: a descriptor, or -1 and `errno`. Where that makes a new file it
-// lies on targets of tarazu's choice. A null session makes it a plain `open`. Unlike `open` it may not be called in a
+// lies on targets of tarazu's choice. A null session makes it a plain `open`. After a slip inside the library it is
+// the plain `open`, but for `EIO` where `O_EXCL` was asked for and the file was made before the slip. Unlike `open` it may not be called in a
 // signal handler, since it takes memory.
 //
 // # Safety

@@ -225,7 +225,8 @@ pub unsafe extern "C" fn tarazu_advise(
 }
 
 /// Opens a file as `open(path, flags, mode)` does: a descriptor, or -1 and `errno`. Where that makes a new file it
-/// lies on targets of tarazu's choice. A null session makes it a plain `open`. Unlike `open` it may not be called in a
+/// lies on targets of tarazu's choice. A null session makes it a plain `open`. After a slip inside the library it is
+/// the plain `open`, but for `EIO` where `O_EXCL` was asked for and the file was made before the slip. Unlike `open` it may not be called in a
 /// signal handler, since it takes memory.
 ///
 /// # Safety
@@ -243,10 +244,9 @@ pub unsafe extern "C" fn tarazu_create(
         set_errno(libc::EFAULT);
         return -1;
     };
-    let open = Open { path: name, flags, mode };
+    let open = Open::new(name, flags, mode);
     let steered = || session.map_or_else(|| open.plain(&Kernel), |session| session.0.create_c(&open));
-    // After a slip of ours the file may be there already; the application's own open goes on from that.
-    let made = catch_unwind(AssertUnwindSafe(steered)).unwrap_or_else(|_| open.plain(&Kernel));
+    let made = catch_unwind(AssertUnwindSafe(steered)).unwrap_or_else(|_| open.after_slip(&Kernel));
     match made {
         Ok(fd) => {
             set_errno(before);

@@ -31,11 +31,19 @@ pub struct Decided {
     pub confidence_percent: u8,
 }
 
+/// What a file is found by again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Id {
+    /// The file itself.
+    Inode { dev: u64, ino: u64 },
+    /// Its name in the folder of these numbers: spares a look at files of which nothing was decided.
+    Name { dev: u64, ino: u64, name_hash: u64 },
+}
+
 /// A file that this session made or opened.
 #[derive(Clone, Debug)]
 pub(crate) struct File {
-    pub(crate) dev: u64,
-    pub(crate) ino: u64,
+    pub(crate) id: Id,
     pub(crate) fs_name: String,
     pub(crate) fs_name_hash: u64,
     pub(crate) class: FileClass,
@@ -61,8 +69,8 @@ pub(crate) struct Memory(Short<Files>);
 struct Files {
     /// By the order in which they came.
     files: BTreeMap<u64, File>,
-    /// Device and number of a file to its place in the order.
-    places: BTreeMap<(u64, u64), u64>,
+    /// Their places in that order.
+    places: BTreeMap<Id, u64>,
     next: u64,
     targets: usize,
 }
@@ -71,13 +79,12 @@ impl Memory {
     /// Remembers a file, and forgets what there is no room for. Where another thread holds the memory it is not kept.
     pub(crate) fn keep(&self, file: File) {
         self.0.with(|memory| {
-            let name = (file.dev, file.ino);
             // Numbers of removed files come again.
-            if let Some(old) = memory.places.get(&name).copied() {
+            if let Some(old) = memory.places.get(&file.id).copied() {
                 memory.forget(old);
             }
             memory.targets += file.targets();
-            memory.places.insert(name, memory.next);
+            memory.places.insert(file.id, memory.next);
             memory.files.insert(memory.next, file);
             memory.next += 1;
             while memory.files.len() > FILES_MAX || memory.targets > TARGETS_MAX {
@@ -87,14 +94,18 @@ impl Memory {
         });
     }
 
-    pub(crate) fn find(&self, dev: u64, ino: u64) -> Option<File> {
-        self.0.with(|memory| memory.files.get(memory.places.get(&(dev, ino))?).cloned())?
+    /// The file with one of these ids, the one that came last where there are several.
+    pub(crate) fn find(&self, ids: &[Id]) -> Option<File> {
+        self.0.with(|memory| {
+            let place = ids.iter().filter_map(|id| memory.places.get(id)).max()?;
+            memory.files.get(place).cloned()
+        })?
     }
 
     /// The file, the first time that it is said to be closed.
-    pub(crate) fn close(&self, dev: u64, ino: u64) -> Option<File> {
+    pub(crate) fn close(&self, id: Id) -> Option<File> {
         self.0.with(|memory| {
-            let file = memory.files.get_mut(memory.places.get(&(dev, ino))?)?;
+            let file = memory.files.get_mut(memory.places.get(&id)?)?;
             (!std::mem::replace(&mut file.is_closed, true)).then(|| file.clone())
         })?
     }
@@ -104,7 +115,7 @@ impl Files {
     fn forget(&mut self, place: u64) {
         if let Some(old) = self.files.remove(&place) {
             self.targets -= old.targets();
-            self.places.remove(&(old.dev, old.ino));
+            self.places.remove(&old.id);
         }
     }
 }
@@ -113,10 +124,13 @@ impl Files {
 mod tests {
     use super::*;
 
+    const fn id(ino: u64) -> Id {
+        Id::Inode { dev: 1, ino }
+    }
+
     fn file(ino: u64, targets: usize) -> File {
         File {
-            dev: 1,
-            ino,
+            id: id(ino),
             fs_name: String::new(),
             fs_name_hash: 0,
             class: FileClass::Other,
@@ -132,11 +146,23 @@ mod tests {
     fn the_oldest_go_where_there_is_no_room() {
         let memory = Memory::default();
         (0..=FILES_MAX as u64).for_each(|ino| memory.keep(file(ino, 1)));
-        assert!(memory.find(1, 0).is_none() && memory.find(1, 1).is_some());
+        assert!(memory.find(&[id(0)]).is_none() && memory.find(&[id(1)]).is_some());
         memory.keep(file(5000, TARGETS_MAX));
-        assert!(memory.find(1, 5000).is_some() && memory.find(1, 1000).is_none());
+        assert!(memory.find(&[id(5000)]).is_some() && memory.find(&[id(1000)]).is_none());
         memory.keep(file(5000, 2));
-        assert_eq!(memory.find(1, 5000).unwrap().got.len(), 2);
-        assert!(memory.close(1, 5000).is_some() && memory.close(1, 5000).is_none());
+        assert_eq!(memory.find(&[id(5000)]).unwrap().got.len(), 2);
+        assert!(memory.close(id(5000)).is_some() && memory.close(id(5000)).is_none());
+    }
+
+    #[test]
+    fn of_two_files_at_one_place_the_later_counts() {
+        let memory = Memory::default();
+        let named = Id::Name { dev: 1, ino: 2, name_hash: 3 };
+        memory.keep(file(7, 1));
+        memory.keep(File { id: named, ..file(7, 2) });
+        let targets = |memory: &Memory| memory.find(&[id(7), named]).map(|file| file.got.len());
+        assert_eq!(targets(&memory), Some(2));
+        memory.keep(file(7, 3));
+        assert_eq!(targets(&memory), Some(3));
     }
 }

@@ -24,7 +24,8 @@ pub enum Mode {
     /// target, as they do wherever nothing is steered.
     #[default]
     Observe,
-    /// As [`Mode::Observe`], and tells the node daemon of jobs that start and of files that were left.
+    /// As [`Mode::Observe`], and tells the node daemon of jobs that start and of files that were left, but not of those
+    /// that were left for want of a table.
     Advise,
     /// Steers.
     Apply,

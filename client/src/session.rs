@@ -1,7 +1,7 @@
 //! A session: what one process does with tarazu from its start to its end.
 //!
-//! It owns the order of things inside a create: ask the folder, ask the table, make the file, tell the daemon. It must
-//! not let any of them keep a file from being made.
+//! It owns the order of things inside a create: whose folder it is, what the table says, what the folder wants kept; make
+//! the file, tell the daemon. It must not let any of them keep a file from being made.
 
 use std::ffi::OsStr;
 use std::io;
@@ -12,19 +12,19 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use tarazu_layout::limits::STRIPES_MAX;
 use tarazu_layout::lov::Stored;
-use tarazu_layout::{TargetId, Time, hash};
-use tarazu_table::{Ask, Choice, Cursor, FileClass, JobKey, JobName, Reader, Reason, choose};
+use tarazu_layout::{OstIndex, TargetId, Time, hash};
+use tarazu_table::{Ask, Choice, Cursor, FileClass, JobKey, JobName, Reader, Reason, choose, consider};
 
 use crate::Why;
-use crate::backend::{Context, Folder, Folders, Made, Open, c_path};
+use crate::backend::{Context, Folders, Here, Keep, Made, Open, c_path};
 use crate::counts::Counts;
 use crate::explain::Explanation;
-use crate::memory::{Decided, File, Memory};
+use crate::memory::{Decided, File, Id, Memory};
 use crate::options::{Mode, Options, Report, Striping, is_disabled, say};
 use crate::process::Process;
 use crate::spool::{self, Advice, Body, Created, Record};
-use crate::sys::{Errno, Kernel, System};
-use crate::tables::Tables;
+use crate::sys::{Errno, Kernel, System, random};
+use crate::tables::{Name, Tables};
 
 /// Nanoseconds for which nothing is told after the spool could not be written for another reason than being full.
 const SPOOL_PAUSE_NS: u64 = 30_000_000_000;
@@ -92,7 +92,7 @@ impl std::fmt::Debug for Session {
 /// What came of asking for one file.
 struct Asked {
     key: JobKey,
-    decided: Result<Decided, Why>,
+    decided: Result<(Decided, Keep), Why>,
 }
 
 impl Session {
@@ -118,7 +118,7 @@ impl Session {
         let begin =
             hash::combine(identity.host_hash, hash::combine(u64::from(identity.pid), identity.process_start));
         Self {
-            spool: spool::Place::new(&options.run_dir, identity.process_start, number),
+            spool: spool::Place::new(&options.run_dir, identity.process_start, random(), number),
             cursor: Cursor::new(identity),
             turn: AtomicU64::new(begin),
             options,
@@ -140,7 +140,7 @@ impl Session {
     /// What the plain `open()` gives, and nothing else.
     pub fn create(&self, path: &Path, flags: i32, mode: u32) -> io::Result<OwnedFd> {
         let c_path = c_path(path).map_err(to_io)?;
-        self.create_at(&Open { path: &c_path, flags, mode }, path).map_err(to_io)
+        self.create_at(&Open::new(&c_path, flags, mode), path).map_err(to_io)
     }
 
     /// [`Session::create`] for callers in C.
@@ -149,70 +149,78 @@ impl Session {
     }
 
     fn create_at(&self, open: &Open<'_>, path: &Path) -> Result<OwnedFd, Errno> {
-        let folder = match self.folder(open, path) {
-            Ok(folder) => folder,
+        let here = match self.here(open, path) {
+            Ok(here) => here,
             Err(why) => {
                 self.counts.count(Some(why));
                 return open.plain(&*self.system);
             }
         };
         let name = self.name(FileClass::of_name(open.path.to_bytes()));
-        let asked = self.ask(&folder, &name);
+        let asked = self.ask(open, &here, &name);
         let with = self.context();
+        let backend = &here.folder.backend;
         let made = match &asked.decided {
-            Ok(decided) if self.options.mode >= Mode::Apply => {
-                folder.backend.create(&with, open, &decided.targets, decided.stripe_size)?
+            Ok((decided, keep)) if self.options.mode >= Mode::Apply => {
+                backend.create(&with, open, keep, &decided.targets, decided.stripe_size)?
             }
-            Ok(_) => Made::Left(folder.backend.plain(&with, open)?, Why::ObserveOnly),
-            Err(why) => Made::Left(folder.backend.plain(&with, open)?, *why),
+            Ok(_) => Made::Left(backend.plain(&with, open)?, Why::ObserveOnly),
+            Err(why) => Made::Left(backend.plain(&with, open)?, *why),
         };
         let (fd, got, why) = match made {
             Made::Steered(fd, got) => (fd, got, None),
             Made::Left(fd, why) => (fd, Vec::new(), Some(why)),
         };
         self.counts.count(why);
-        self.note(open, &folder, name.file, asked, &fd, got, why);
+        let path_hash = hash::bytes(open.path.to_bytes());
+        let Asked { key, decided } = asked;
+        let decided = decided.ok().map(|(decided, _)| decided);
+        self.tell_of(&here, path_hash, key, decided.as_ref(), &got, why);
+        // What nothing was decided of is not worth a look at it.
+        let id = if decided.is_some() { self.id(fd.as_fd()) } else { Some(here.id_of(path)) };
+        if let Some(id) = id {
+            let Name { text: fs_name, hash: fs_name_hash } = here.folder.fs.clone();
+            let (class, is_closed) = (name.file, false);
+            self.memory.keep(File { id, fs_name, fs_name_hash, class, key, decided, got, why, is_closed });
+        }
         Ok(fd)
     }
 
-    /// Tells and remembers what became of a file.
-    #[allow(clippy::too_many_arguments, reason = "one caller; a struct would be named once")]
-    fn note(
+    /// Tells what became of a file.
+    fn tell_of(
         &self,
-        open: &Open<'_>,
-        folder: &Folder,
-        class: FileClass,
-        asked: Asked,
-        fd: &OwnedFd,
-        got: Vec<tarazu_layout::OstIndex>,
+        here: &Here,
+        path_hash: u64,
+        key: JobKey,
+        decided: Option<&Decided>,
+        got: &[OstIndex],
         why: Option<Why>,
     ) {
-        let path_hash = hash::bytes(open.path.to_bytes());
-        let key = asked.key;
-        let decided = asked.decided.ok();
-        if let Some(why) = why {
-            self.tell(folder.fs.hash, Body::Left { key, path_hash, why });
-        } else if let Some(decided) = &decided {
-            let created = Created {
+        let body = match (why, decided) {
+            // Without a table, or where the user wants nothing steered, a file costs what it costs without tarazu.
+            (Some(Why::Table(Reason::NoTable) | Why::StripingOff), _) | (None, None) => return,
+            (Some(why), _) => Body::Left { key, path_hash, why },
+            (None, Some(decided)) => Body::Created(Created {
                 key,
                 path_hash,
                 order: decided.order,
                 tier: decided.tier,
                 expected_bytes: decided.expected_bytes,
                 asked: decided.targets.clone(),
-                got: got.clone(),
-            };
-            self.tell(folder.fs.hash, Body::Created(created));
-        }
-        let Ok(status) = self.system.status(fd.as_fd()) else { return };
-        let (fs_name, fs_name_hash) = (folder.fs.text.clone(), folder.fs.hash);
-        let (dev, ino) = (status.dev, status.ino);
-        let is_closed = false;
-        self.memory.keep(File { dev, ino, fs_name, fs_name_hash, class, key, decided, got, why, is_closed });
+                got: got.to_vec(),
+            }),
+        };
+        self.tell(here.folder.fs.hash, body);
+    }
+
+    /// What an open file is remembered by.
+    fn id(&self, fd: BorrowedFd<'_>) -> Option<Id> {
+        let status = self.system.status(fd).ok()?;
+        Some(Id::Inode { dev: status.dev, ino: status.ino })
     }
 
     /// The folder of a file that may be steered.
-    fn folder(&self, open: &Open<'_>, path: &Path) -> Result<std::sync::Arc<Folder>, Why> {
+    fn here(&self, open: &Open<'_>, path: &Path) -> Result<Here, Why> {
         if self.options.mode == Mode::Off {
             return Err(Why::Off);
         }
@@ -239,18 +247,26 @@ impl Session {
         }
     }
 
-    fn ask(&self, folder: &Folder, name: &JobName) -> Asked {
+    fn ask(&self, open: &Open<'_>, here: &Here, name: &JobName) -> Asked {
         let mut key = name.exact();
-        let decided = self.decide(folder, name, &mut key);
+        let decided = self.decide(open, here, name, &mut key);
         Asked { key, decided }
     }
 
-    fn decide(&self, folder: &Folder, name: &JobName, key: &mut JobKey) -> Result<Decided, Why> {
+    /// Asks what is cheap first: the table in memory, then the folder, of which a server may have to be asked. The cursor
+    /// moves last, so only for files that are to be steered.
+    fn decide(
+        &self,
+        open: &Open<'_>,
+        here: &Here,
+        name: &JobName,
+        key: &mut JobKey,
+    ) -> Result<(Decided, Keep), Why> {
         if self.options.striping == Striping::Off {
             return Err(Why::StripingOff);
         }
-        let keep = folder.backend.keep(self.options.striping)?;
-        let held = self.tables.get(&*self.system, &self.options.run_dir, &folder.fs, self.options.budget)?;
+        let (system, folder) = (&*self.system, &here.folder);
+        let held = self.tables.get(system, &self.options.run_dir, &folder.fs, self.options.budget)?;
         let published = held.published().map_err(|_| Why::Table(Reason::Refused))?;
         if let Some(entry) = published.table.lookup(name) {
             *key = entry.key;
@@ -258,16 +274,19 @@ impl Session {
         let reader = Reader {
             fs_name_hash: folder.fs.hash,
             boot_hash: self.process.boot_hash,
-            now: Time(self.system.boot_ns()),
+            now: Time(system.boot_ns()),
         };
-        let ask = Ask { name: *name, pid: self.system.pid(), keep: keep.striping };
+        consider(&published, &reader, name).map_err(Why::Table)?;
+        folder.backend.may_steer(open)?;
+        let keep = folder.backend.keep(system, &self.options, &here.path)?;
+        let ask = Ask { name: *name, pid: system.pid(), keep: keep.striping };
         let mut out = [TargetId(0); STRIPES_MAX];
         let steer = match choose(Ok(&published), &reader, &self.cursor, &ask, &mut out) {
             Choice::Steer(steer) => steer,
             Choice::Leave(reason) => return Err(Why::Table(reason)),
         };
         let chosen = out.iter().take(steer.stripes).map(|target| published.table.ost_index(*target));
-        Ok(Decided {
+        let decided = Decided {
             // A verified table has an index for every target of its rings.
             targets: chosen.collect::<Option<_>>().ok_or(Why::Table(Reason::Refused))?,
             stripe_size: steer.stripe_size,
@@ -275,7 +294,8 @@ impl Session {
             tier: steer.tier,
             expected_bytes: steer.expected_bytes,
             confidence_percent: steer.confidence_percent,
-        })
+        };
+        Ok((decided, keep))
     }
 
     /// Says at the start of a job what its files in a folder will be, so that the plan can count on them.
@@ -289,8 +309,9 @@ impl Session {
             Mode::Advise | Mode::Apply => {}
         }
         // The folder of any file inside it.
-        let folder = self.folders.of(&*self.system, &self.options, &folder.join("file"))?;
-        let inherited = folder.backend.keep(self.options.striping).ok().and_then(|keep| keep.striping);
+        let here = self.folders.of(&*self.system, &self.options, &folder.join("file"))?;
+        let keep = here.folder.backend.keep(&*self.system, &self.options, &here.path);
+        let inherited = keep.ok().and_then(|keep| keep.striping);
         let or = |said: u64, inherited: Option<u64>| if said > 0 { said } else { inherited.unwrap_or(0) };
         let count = or(u64::from(expect.stripe_count), inherited.map(|keep| u64::from(keep.stripe_count)));
         let (key, rank) = (self.key(expect.files), self.process.identity.rank);
@@ -307,7 +328,7 @@ impl Session {
             stripe_count: u16::try_from(count).unwrap_or(u16::MAX),
             confidence_percent: expect.confidence_percent.min(100),
         };
-        if self.tell(folder.fs.hash, Body::Advise(advice)) {
+        if self.tell(here.folder.fs.hash, Body::Advise(advice)) {
             Ok(())
         } else {
             Err(Why::Table(Reason::NoTable))
@@ -324,8 +345,10 @@ impl Session {
 
     /// Says that a file which this session made is about to be closed, or was read or written for the last time.
     pub fn closed(&self, fd: BorrowedFd<'_>, written_bytes: u64) {
-        let Ok(status) = self.system.status(fd) else { return };
-        let Some(file) = self.memory.close(status.dev, status.ino) else { return };
+        if self.options.mode < Mode::Advise {
+            return;
+        }
+        let Some(file) = self.id(fd).and_then(|id| self.memory.close(id)) else { return };
         // Only what was steered was counted as placed.
         let (None, Some(decided)) = (file.why, file.decided) else { return };
         let expected_bytes = decided.expected_bytes;
@@ -339,9 +362,9 @@ impl Session {
     /// What the system says; `EOPNOTSUPP` where no back end knows the file system, `EPROTO` where its answer is not
     /// understood.
     pub fn layout_of(&self, path: &Path) -> io::Result<Stored> {
-        let folder = self.folders.of(&*self.system, &self.options, path);
-        let folder = folder.map_err(|_| to_io(Errno(libc::EOPNOTSUPP)))?;
-        folder.backend.layout_of(&*self.system, &c_path(path).map_err(to_io)?).map_err(to_io)
+        let here = self.folders.of(&*self.system, &self.options, path);
+        let here = here.map_err(|_| to_io(Errno(libc::EOPNOTSUPP)))?;
+        here.folder.backend.layout_of(&*self.system, &c_path(path).map_err(to_io)?).map_err(to_io)
     }
 
     /// What was asked, decided and got for a file, and why.
@@ -351,11 +374,13 @@ impl Session {
     pub fn explain(&self, path: &Path) -> io::Result<Explanation> {
         let status =
             self.system.status_at(libc::AT_FDCWD, &c_path(path).map_err(to_io)?, true).map_err(to_io)?;
+        let named = self.folders.of(&*self.system, &self.options, path).ok().map(|here| here.id_of(path));
+        let itself = Id::Inode { dev: status.dev, ino: status.ino };
         Ok(Explanation {
             path: path.to_owned(),
             mode: self.options.mode,
             job: self.process.job,
-            made: self.memory.find(status.dev, status.ino).map(Into::into),
+            made: self.memory.find(&[itself, named.unwrap_or(itself)]).map(Into::into),
             got: self.layout_of(path).ok(),
         })
     }
@@ -378,7 +403,8 @@ impl Session {
         }
         let before_ns = self.system.boot_ns();
         let is_paused = before_ns < self.spool_paused_until_ns.load(Ordering::Relaxed);
-        let lost = self.lost.load(Ordering::Relaxed);
+        // Taken out, so that no other thread reports the same ones; they come back where this record finds no room.
+        let lost = self.lost.swap(0, Ordering::Relaxed);
         let record = Record {
             uid: self.process.uid,
             pid: self.system.pid(),
@@ -398,10 +424,9 @@ impl Session {
             self.spool_paused_until_ns.store(before_ns.saturating_add(SPOOL_PAUSE_NS), Ordering::Relaxed);
         }
         if appended.is_ok() {
-            self.lost.fetch_sub(lost.min(self.lost.load(Ordering::Relaxed)), Ordering::Relaxed);
             self.has_told.store(true, Ordering::Relaxed);
         } else {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+            self.lost.fetch_add(lost.saturating_add(1), Ordering::Relaxed);
         }
         appended.is_ok()
     }

@@ -8,6 +8,8 @@
 use std::ffi::CStr;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
+use tarazu_layout::hash;
+
 /// An error number of the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("errno {0}")]
@@ -223,6 +225,21 @@ impl System for Kernel {
 pub(crate) fn is_privileged() -> bool {
     // SAFETY: reads a number that the kernel gave this process at its start.
     unsafe { libc::getauxval(libc::AT_SECURE) != 0 }
+}
+
+/// A number that nobody outside this process can guess; where the kernel has none ready, one that is hard to guess.
+pub(crate) fn random() -> u32 {
+    let mut number = 0u64;
+    let room: *mut u64 = &mut number;
+    let bytes = std::mem::size_of::<u64>();
+    // By its number, since C libraries of older systems have no function for it.
+    // SAFETY: the kernel writes at most the bytes of `number` into it, and never waits with this flag.
+    let got = unsafe { libc::syscall(libc::SYS_getrandom, room, bytes, libc::GRND_NONBLOCK) };
+    if got != bytes as libc::c_long {
+        let moment = hash::combine(Kernel.boot_ns(), u64::from(Kernel.pid()));
+        number = hash::combine(moment, room as u64);
+    }
+    (number >> 32) as u32
 }
 
 /// The bytes of a small file, at most `limit`; longer ones and every failure give nothing.

@@ -32,6 +32,9 @@ pub(crate) const START_NS: u64 = 1_000_000_000_000;
 /// The target that the file system chooses itself.
 pub(crate) const OWN_CHOICE: OstIndex = OstIndex(70);
 
+/// In place of an error number: a step that panics.
+pub(crate) const SLIP: i32 = -1;
+
 const BOOT_ID: &str = "0c2c2b7e-test\n";
 const LUSTRE_KIND: i64 = 0x0BD0_0BD0;
 const DELAY: i32 = libc::O_NOCTTY | libc::O_ASYNC;
@@ -186,9 +189,14 @@ pub(crate) enum Step {
     StatusAt,
     Unlink,
     Symlink,
+    /// The delayed open makes the file and fails.
+    OpenDelayedLate,
+    /// Every second opening of a spool file. No step of a file's making.
+    Spool,
 }
 
 impl Step {
+    /// Those of a file's making that leave nothing behind where they fail.
     pub(crate) const ALL: [Self; 9] = [
         Self::OpenDelayed,
         Self::OpenPlain,
@@ -206,6 +214,9 @@ impl Step {
 #[derive(Default)]
 pub(crate) struct Fake(std::sync::Arc<Inside>);
 
+/// What somebody else does, and before which step.
+type Meanwhile = (Step, Box<dyn FnOnce() + Send>);
+
 #[derive(Default)]
 struct Inside {
     is_lustre: bool,
@@ -215,7 +226,17 @@ struct Inside {
     /// How far the clock goes at each look at it.
     tick_ns: AtomicU64,
     euid: AtomicU32,
+    /// Bits of their mode that files are made without.
+    umask: AtomicU32,
+    /// Who owns what belongs to whoever runs the tests.
+    owner: AtomicU32,
+    /// System calls since they were taken last. The clock is none: it is read without one.
+    calls: Mutex<Vec<&'static str>>,
+    /// Openings of spool files.
+    appends: AtomicU32,
     fails: Mutex<BTreeMap<Step, i32>>,
+    /// What somebody else does just before a step, once.
+    meanwhile: Mutex<Option<Meanwhile>>,
     layouts: Mutex<BTreeMap<(u64, u64), Vec<u8>>>,
     /// Lustre takes a layout and gives another one.
     gives_other: Mutex<bool>,
@@ -232,6 +253,7 @@ impl Fake {
         let fake = Inside { is_lustre, root: place.at("fs"), ..Inside::default() };
         fake.now_ns.store(START_NS, Ordering::Relaxed);
         fake.euid.store(Kernel.euid(), Ordering::Relaxed);
+        fake.owner.store(Kernel.euid(), Ordering::Relaxed);
         Self(std::sync::Arc::new(fake))
     }
 
@@ -248,8 +270,40 @@ impl Fake {
         self.0.euid.store(euid, Ordering::Relaxed);
     }
 
+    /// Makes this user the owner of what the test has made.
+    pub(crate) fn set_owner(&self, uid: u32) {
+        self.0.owner.store(uid, Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_umask(&self, umask: u32) {
+        self.0.umask.store(umask, Ordering::Relaxed);
+    }
+
+    /// The system calls since the last look at them.
+    pub(crate) fn take_calls(&self) -> Vec<&'static str> {
+        std::mem::take(&mut *self.0.calls.lock().unwrap())
+    }
+
+    fn count(&self, call: &'static str) {
+        self.0.calls.lock().unwrap().push(call);
+    }
+
+    fn owned(&self, status: Status) -> Status {
+        let is_own = status.uid == Kernel.euid();
+        Status {
+            uid: if is_own { self.0.owner.load(Ordering::Relaxed) } else { status.uid },
+            mode: status.mode & !self.0.umask.load(Ordering::Relaxed),
+            ..status
+        }
+    }
+
     pub(crate) fn fail(&self, steps: &[Step], errno: i32) {
         *self.0.fails.lock().unwrap() = steps.iter().map(|step| (*step, errno)).collect();
+    }
+
+    /// Somebody else does this just before the next such step.
+    pub(crate) fn meanwhile(&self, step: Step, body: impl FnOnce() + Send + 'static) {
+        *self.0.meanwhile.lock().unwrap() = Some((step, Box::new(body)));
     }
 
     pub(crate) fn give_other(&self) {
@@ -270,10 +324,14 @@ impl Fake {
     }
 
     fn step(&self, step: Step) -> Sys<()> {
-        match self.0.fails.lock().unwrap().get(&step) {
-            Some(errno) => Err(Errno(*errno)),
-            None => Ok(()),
+        // The body may come here itself, so it runs behind the lock's end.
+        let meanwhile = self.0.meanwhile.lock().unwrap().take_if(|(at, _)| *at == step);
+        if let Some((_, body)) = meanwhile {
+            body();
         }
+        let errno = self.0.fails.lock().unwrap().get(&step).copied();
+        assert_ne!(errno, Some(SLIP), "as the test wants it");
+        errno.map_or(Ok(()), |errno| Err(Errno(errno)))
     }
 
     fn is_own(&self, path: &CStr) -> bool {
@@ -314,7 +372,11 @@ fn stored(request: &Request) -> Vec<u8> {
 
 impl System for Fake {
     fn open_at(&self, dir: RawFd, path: &CStr, flags: i32, mode: u32) -> Sys<OwnedFd> {
-        if !self.is_own(path) || flags & libc::O_CREAT == 0 {
+        self.count("open_at");
+        if flags & libc::O_APPEND != 0 && self.0.appends.fetch_add(1, Ordering::Relaxed) % 2 == 1 {
+            self.step(Step::Spool)?;
+        }
+        if !self.is_own(path) || flags & (libc::O_CREAT | libc::O_WRONLY | libc::O_RDWR) == 0 {
             return Kernel.open_at(dir, path, flags, mode);
         }
         let delayed = flags & DELAY == DELAY;
@@ -326,6 +388,9 @@ impl System for Fake {
             let status = Kernel.status(fd.as_fd())?;
             self.0.layouts.lock().unwrap().remove(&(status.dev, status.ino));
         }
+        if delayed {
+            self.step(Step::OpenDelayedLate)?;
+        }
         if self.0.is_lustre && !delayed {
             self.instantiate(fd.as_fd());
         }
@@ -333,40 +398,48 @@ impl System for Fake {
     }
 
     fn read_at(&self, fd: BorrowedFd<'_>, buffer: &mut [u8], offset: u64) -> Sys<usize> {
+        self.count("read_at");
         Kernel.read_at(fd, buffer, offset)
     }
 
     fn write(&self, fd: BorrowedFd<'_>, bytes: &[u8]) -> Sys<usize> {
+        self.count("write");
         Kernel.write(fd, bytes)
     }
 
     fn status(&self, fd: BorrowedFd<'_>) -> Sys<Status> {
-        Kernel.status(fd)
+        self.count("status");
+        Kernel.status(fd).map(|status| self.owned(status))
     }
 
     fn status_at(&self, dir: RawFd, path: &CStr, follow: bool) -> Sys<Status> {
+        self.count("status_at");
         if self.is_own(path) && !follow {
             self.step(Step::StatusAt)?;
         }
-        Kernel.status_at(dir, path, follow)
+        Kernel.status_at(dir, path, follow).map(|status| self.owned(status))
     }
 
     fn kind_of(&self, path: &CStr) -> Sys<i64> {
+        self.count("kind_of");
         if self.0.is_lustre { Ok(LUSTRE_KIND) } else { Kernel.kind_of(path) }
     }
 
     fn get_xattr(&self, fd: BorrowedFd<'_>, _: &CStr, buffer: &mut [u8]) -> Sys<usize> {
+        self.count("get_xattr");
         self.step(Step::ReadBack)?;
         let status = Kernel.status(fd)?;
         self.get((status.dev, status.ino), buffer)
     }
 
     fn get_xattr_at(&self, path: &CStr, _: &CStr, buffer: &mut [u8]) -> Sys<usize> {
+        self.count("get_xattr_at");
         let status = Kernel.status_at(libc::AT_FDCWD, path, true)?;
         self.get((status.dev, status.ino), buffer)
     }
 
     fn set_xattr(&self, fd: BorrowedFd<'_>, name: &CStr, value: &[u8]) -> Sys<()> {
+        self.count("set_xattr");
         assert_eq!(name.to_str(), Ok(lov::XATTR));
         let request = lov::read_default(value).map_err(|_| Errno(libc::EINVAL))?;
         let at = request.first_on_targets().ok_or(Errno(libc::EINVAL))?;
@@ -384,6 +457,7 @@ impl System for Fake {
     }
 
     fn unlink(&self, path: &CStr) -> Sys<()> {
+        self.count("unlink");
         self.step(Step::Unlink)?;
         let status = Kernel.status_at(libc::AT_FDCWD, path, false)?;
         Kernel.unlink(path)?;
@@ -392,11 +466,13 @@ impl System for Fake {
     }
 
     fn symlink(&self, target: &CStr, path: &CStr) -> Sys<()> {
+        self.count("symlink");
         self.step(Step::Symlink)?;
         Kernel.symlink(target, path)
     }
 
     fn read_link(&self, path: &CStr, buffer: &mut [u8]) -> Sys<usize> {
+        self.count("read_link");
         Kernel.read_link(path, buffer)
     }
 
@@ -406,14 +482,17 @@ impl System for Fake {
     }
 
     fn pid(&self) -> u32 {
+        self.count("pid");
         Kernel.pid()
     }
 
     fn euid(&self) -> u32 {
+        self.count("euid");
         self.0.euid.load(Ordering::Relaxed)
     }
 
     fn in_group(&self, gid: u32) -> bool {
+        self.count("in_group");
         Kernel.in_group(gid)
     }
 }

@@ -26,7 +26,7 @@ const ENTRIES_MAX: usize = 16 * FILES_MAX;
 /// than some milliseconds.
 pub(crate) const BYTES_MAX: usize = 4 << 20;
 
-/// Characters of a file's name: three numbers of 20 digits.
+/// Characters of a file's name: process id, its start, a random number and the session's, of 53 digits and dashes.
 const NAME_BYTES_MAX: usize = 64;
 
 /// What one file held.
@@ -248,7 +248,7 @@ mod tests {
     #[test]
     fn late_appends_are_read_at_the_next_visit_and_nothing_twice() {
         let (_place, collector) = collector();
-        let path = collector.placed.join("9-1-0");
+        let path = collector.placed.join("9-1-4294967295-0");
         append(&path, &record(1));
         let mut late = File::options().append(true).open(&path).expect("a writer that is slow");
         let visit = collector.visit().expect("a visit");

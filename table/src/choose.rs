@@ -78,6 +78,30 @@ pub fn choose(
     }
 }
 
+/// What [`choose`] asks first: whether the table is of use and has an entry that is worth following, and on which rung.
+/// It moves no cursor, so a client can ask it before it looks for what is dearer to know, such as [`Ask::keep`].
+///
+/// # Errors
+/// Why such a file is left alone, whatever striping it would have.
+pub fn consider(
+    published: &Published<'_>,
+    reader: &Reader,
+    name: &JobName,
+) -> Result<(Tier, JobEntry), Reason> {
+    let tier = match rung(&published.view(), reader) {
+        Rung::Use(tier) => tier,
+        Rung::Nothing(reason) => return Err(reason),
+    };
+    let entry = published.table.lookup(name).ok_or(Reason::UnknownJob)?;
+    if entry.confidence_percent < CONFIDENCE_MIN_PERCENT {
+        return Err(Reason::LowConfidence);
+    }
+    if !entry.worthwhile {
+        return Err(Reason::NotWorthwhile);
+    }
+    Ok((tier, entry))
+}
+
 fn steer(
     published: Result<&Published<'_>, Reason>,
     reader: &Reader,
@@ -86,18 +110,8 @@ fn steer(
     out: &mut [TargetId],
 ) -> Result<Steer, Reason> {
     let published = published?;
-    let tier = match rung(&published.view(), reader) {
-        Rung::Use(tier) => tier,
-        Rung::Nothing(reason) => return Err(reason),
-    };
+    let (tier, entry) = consider(published, reader, &ask.name)?;
     let table = &published.table;
-    let entry = table.lookup(&ask.name).ok_or(Reason::UnknownJob)?;
-    if entry.confidence_percent < CONFIDENCE_MIN_PERCENT {
-        return Err(Reason::LowConfidence);
-    }
-    if !entry.worthwhile {
-        return Err(Reason::NotWorthwhile);
-    }
     // In a verified table every entry has its class and every class its rings.
     let class = table.class(usize::from(entry.class)).ok_or(Reason::Refused)?;
     let ring = match tier {

@@ -30,7 +30,7 @@ mod refused;
 mod ring;
 mod stamp;
 
-pub use choose::{Ask, CONFIDENCE_MIN_PERCENT, Choice, Inherited, Steer, choose, filled_stripes};
+pub use choose::{Ask, CONFIDENCE_MIN_PERCENT, Choice, Inherited, Steer, choose, consider, filled_stripes};
 pub use cursor::{Cursor, Identity, Position, Rank, offset};
 pub use encode::{EncodeError, RingSpec, TableSpec, distinct_window, encode};
 pub use format::{

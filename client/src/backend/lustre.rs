@@ -2,18 +2,22 @@
 //!
 //! A file is made without a layout (`O_LOV_DELAY_CREATE`), gets the list, and is read back. A list is strict: where one
 //! of its targets cannot be had, nothing is made, and the descriptor cannot be written to. So every refusal goes down
-//! the chain: the inherited layout without a list, the file system's default, and last a new file by a plain `open()`.
+//! the chain: the inherited layout without a list, the file system's default, and last the application's own `open()`
+//! behind the end of that descriptor.
 
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 
 use tarazu_layout::lov::{self, Request, Stored, Wanted};
 use tarazu_layout::{OstIndex, Pattern};
 use tarazu_table::Inherited;
 
-use super::{Backend, Context, Keep, Made, Open, c_path, mounts, unlink_own};
+use super::mounts::Mount;
+use super::{Backend, Context, Keep, Made, Open, c_path, unlink_own};
 use crate::Why;
+use crate::lock::Short;
 use crate::options::{Options, Striping};
 use crate::sys::{Errno, Sys, System, small_file};
 
@@ -29,69 +33,102 @@ const STRIPE_SIZE: u32 = 4 << 20;
 const ALL_TARGETS_MIN: u16 = 0xFFE0;
 const ALL_TARGETS: u16 = 0xFFFF;
 
+/// Nanoseconds for which a folder's default layout is remembered: it may change under us, but seldom within a burst.
+const REMEMBER_NS: u64 = 1_000_000_000;
+
 /// Mounted instances of one Lustre that are looked at for the site's policy; a node has one, seldom two.
 const INSTANCES_MAX: usize = 64;
 
 /// Bytes of a parameter's file.
 const PARAMETER_BYTES_MAX: usize = 64;
 
+/// What new files of a folder inherit, `None` where nobody said anything; or why they are left alone.
+type Inheritance = Result<Option<Arc<Request>>, Why>;
+
 /// A folder on Lustre.
 #[derive(Debug)]
 pub(super) struct Lustre {
-    /// What files would inherit: from the folder or else from the root. Or why they are left alone.
-    inherited: Result<Option<Request>, Why>,
+    mount: Arc<Mount>,
+    /// What files inherit here, from when it was last needed.
+    inherited: Short<Option<(u64, Inheritance)>>,
 }
 
 impl Lustre {
-    /// Looks at a folder: which file system it is on, and what files inherit there.
-    pub(super) fn look(
-        system: &dyn System,
-        options: &Options,
-        folder: &CStr,
-        dev: u64,
-    ) -> Result<(String, Self), Why> {
-        let mount = mounts::find(system, &options.proc_root, dev).ok_or(Why::OtherKind)?;
-        let inherited = if may_stripe(system, &options.sys_root, &mount.fs_name) {
-            inherited(system, folder, &mount.point)
+    /// A folder of this Lustre. Nobody is asked yet.
+    pub(super) const fn new(mount: Arc<Mount>) -> Self {
+        Self { mount, inherited: Short::new(None) }
+    }
+
+    /// What files inherit, from the folder or else from the root; asked again when it is old.
+    fn inherited(&self, system: &dyn System, options: &Options, folder: &CStr) -> Inheritance {
+        let now_ns = system.boot_ns();
+        let known = self.inherited.with(|known| known.clone()).flatten();
+        if let Some((at_ns, known)) = known
+            && now_ns >= at_ns
+            && now_ns - at_ns < REMEMBER_NS
+        {
+            return known;
+        }
+        let found = if may_stripe(system, &options.sys_root, &self.mount.fs_name) {
+            inherited(system, folder, &self.mount.point).map(|request| request.map(Arc::new))
         } else {
             Err(Why::SitePolicy)
         };
-        Ok((mount.fs_name, Self { inherited }))
+        let old = self.inherited.with(|known| known.replace((now_ns, found.clone())));
+        drop(old);
+        found
     }
 }
 
 impl Backend for Lustre {
-    fn keep(&self, striping: Striping) -> Result<Keep, Why> {
-        let Some(request) = self.inherited.as_ref().map_err(|why| *why)? else {
+    fn keep(&self, system: &dyn System, options: &Options, folder: &CStr) -> Result<Keep, Why> {
+        let Some(request) = self.inherited(system, options, folder)? else {
             let default = Inherited { stripe_count: 1, stripe_size: STRIPE_SIZE };
-            return Ok(Keep { striping: (striping == Striping::Inherit).then_some(default) });
+            let striping = (options.striping == Striping::Inherit).then_some(default);
+            return Ok(Keep { striping, inherited: None });
         };
         let first = request.first_on_targets().and_then(|at| request.components.get(at));
         let first = first.ok_or(Why::InheritedKind)?;
-        Ok(Keep {
-            striping: Some(Inherited {
-                // 0 is the default, which is one stripe unless the site says otherwise.
-                stripe_count: first.stripe_count.max(1),
-                stripe_size: if first.stripe_size == 0 { STRIPE_SIZE } else { first.stripe_size },
-            }),
-        })
+        let striping = Some(Inherited {
+            // 0 is the default, which is one stripe unless the site says otherwise.
+            stripe_count: first.stripe_count.max(1),
+            stripe_size: if first.stripe_size == 0 { STRIPE_SIZE } else { first.stripe_size },
+        });
+        Ok(Keep { striping, inherited: Some(request) })
     }
 
-    fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], stripe_size: u32) -> Sys<Made> {
+    fn may_steer(&self, open: &Open<'_>) -> Result<(), Why> {
+        // A layout is an attribute, and attributes of a file that its owner may not write to cannot be set.
+        if open.mode & libc::S_IWUSR == 0 {
+            return Err(Why::Refused { errno: Errno(libc::EACCES).short() });
+        }
+        Ok(())
+    }
+
+    fn create(
+        &self,
+        with: &Context<'_>,
+        open: &Open<'_>,
+        keep: &Keep,
+        osts: &[OstIndex],
+        stripe_size: u32,
+    ) -> Sys<Made> {
         let system = with.system;
-        let template = match &self.inherited {
-            Ok(Some(request)) => request.clone(),
-            _ => Request::plain(Wanted { stripe_size, ..Wanted::anything() }),
+        let list = match &keep.inherited {
+            Some(request) => request.with_list(osts),
+            None => Request::plain(Wanted { stripe_size, ..Wanted::anything() }).with_list(osts),
         };
-        let Some(blob) = template.with_list(osts).and_then(|request| lov::encode(&request).ok()) else {
+        let Some(blob) = list.and_then(|request| lov::encode(&request).ok()) else {
             return Ok(Made::Left(open.plain(system)?, Why::InheritedKind));
         };
         let exclusive = open.flags | libc::O_EXCL | DELAY_CREATE;
-        let fd = match system.open_at(libc::AT_FDCWD, open.path, exclusive, open.mode) {
+        let fd = match open.with_flags(system, exclusive) {
             Ok(fd) => fd,
             // Whatever it was, the plain open says it in its own words.
             Err(Errno(libc::EEXIST)) => return Ok(Made::Left(open.plain(system)?, Why::Exists)),
-            Err(errno) => return Ok(Made::Left(open.plain(system)?, Why::Refused { errno: errno.short() })),
+            Err(errno) => {
+                return Ok(Made::Left(after_no(system, open, errno)?, Why::Refused { errno: errno.short() }));
+            }
         };
         let errno = match system.set_xattr(fd.as_fd(), ATTRIBUTE, &blob) {
             Ok(()) => match read_back(system, fd.as_fd()) {
@@ -105,7 +142,7 @@ impl Backend for Lustre {
             Err(errno) => errno,
         };
         let why = Why::Refused { errno: errno.short() };
-        if self.fall_back(system, fd.as_fd()) {
+        if fall_back(system, fd.as_fd(), keep) {
             return Ok(Made::Left(fd, why));
         }
         again(system, open, fd).map(|fd| Made::Left(fd, why))
@@ -122,30 +159,46 @@ impl Backend for Lustre {
     }
 }
 
-impl Lustre {
-    /// Gives the descriptor a layout that leaves the targets to the file system. Whether it has one.
-    fn fall_back(&self, system: &dyn System, fd: BorrowedFd<'_>) -> bool {
-        // What would be inherited is tried first where it has several components: it may be lost otherwise.
-        let composite = match &self.inherited {
-            Ok(Some(request)) if request.components.len() > 1 => lov::encode(request).ok(),
-            _ => None,
-        };
-        let composite = composite.is_some_and(|blob| system.set_xattr(fd, ATTRIBUTE, &blob).is_ok());
-        composite || system.set_xattr(fd, ATTRIBUTE, &lov::DEFAULT).is_ok()
+/// Gives the descriptor a layout that leaves the targets to the file system. Whether it has one.
+fn fall_back(system: &dyn System, fd: BorrowedFd<'_>, keep: &Keep) -> bool {
+    // What would be inherited is tried first where it has several components: it may be lost otherwise.
+    let several = keep.inherited.as_ref().filter(|request| request.components.len() > 1);
+    let composite = several.and_then(|request| lov::encode(request).ok());
+    composite.is_some_and(|blob| system.set_xattr(fd, ATTRIBUTE, &blob).is_ok())
+        || system.set_xattr(fd, ATTRIBUTE, &lov::DEFAULT).is_ok()
+}
+
+/// The application's open where the exclusive one failed.
+///
+/// An open that was interrupted, or whose answer was lost, may have made the file all the same. An exclusive open of the
+/// application's must not take that for somebody else's: it failed as the first one did.
+fn after_no(system: &dyn System, open: &Open<'_>, first: Errno) -> Sys<OwnedFd> {
+    match open.plain(system) {
+        Err(Errno(libc::EEXIST)) if open.flags & libc::O_EXCL != 0 => Err(first),
+        other => other,
     }
 }
 
-/// The last step: what was made goes, and the application's own open makes it again.
+/// The last step, where the descriptor can be given no layout: the application opens the file again, and the file system
+/// gives it one. Only behind the delayed descriptor's end, since beside it a plain one cannot be written to.
+///
+/// What others may have opened under its name stays there. It is removed, and made again by the application's own open,
+/// only where that open would not take it: an exclusive one wants a new file, and one that its owner may not write to
+/// can be opened for writing by nobody but who makes it.
 fn again(system: &dyn System, open: &Open<'_>, fd: OwnedFd) -> Sys<OwnedFd> {
-    let gone = unlink_own(system, open.path, fd.as_fd());
-    // A plain descriptor cannot be written to while the delayed one is open.
+    let own = system.status(fd.as_fd())?;
+    let is_exclusive = open.flags & libc::O_EXCL != 0;
+    let stays = !is_exclusive && own.mode & libc::S_IWUSR != 0;
+    let is_gone = !stays && unlink_own(system, open.path, fd.as_fd());
     drop(fd);
-    if gone {
+    if is_gone || !is_exclusive {
         return open.plain(system);
     }
-    // Ours is still there, so it is no obstacle to the application's own wish to be the one who makes it.
-    let flags = open.flags & !libc::O_EXCL;
-    system.open_at(libc::AT_FDCWD, open.path, flags, open.mode)
+    // It could not be removed. If what lies there is ours it is as good as new; else somebody else was quicker.
+    let flags = (open.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC)) | libc::O_NOFOLLOW;
+    let fd = open.with_flags(system, flags)?;
+    let there = system.status(fd.as_fd())?;
+    if (there.dev, there.ino) == (own.dev, own.ino) { Ok(fd) } else { Err(Errno(libc::EEXIST)) }
 }
 
 fn read_back(system: &dyn System, fd: BorrowedFd<'_>) -> Sys<Stored> {

@@ -8,33 +8,64 @@ mod lustre;
 mod mounts;
 mod targets;
 
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
+use std::sync::Arc;
 
 use tarazu_layout::OstIndex;
-use tarazu_layout::lov::Stored;
+use tarazu_layout::lov::{Request, Stored};
 use tarazu_table::Inherited;
 
 use crate::Why;
-use crate::options::{DefaultTarget, Striping};
+use crate::options::{DefaultTarget, Options};
 use crate::sys::{Errno, Sys, System};
 
-pub(crate) use folder::{Folder, Folders};
+pub(crate) use folder::{Folders, Here};
 
 /// An `open()` as the application asked for it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub(crate) struct Open<'a> {
     pub(crate) path: &'a CStr,
     pub(crate) flags: i32,
     pub(crate) mode: u32,
+    /// Whether this call put something new at the path: then that is no other's file, whatever happens later.
+    has_made: Cell<bool>,
 }
 
-impl Open<'_> {
+impl<'a> Open<'a> {
+    pub(crate) const fn new(path: &'a CStr, flags: i32, mode: u32) -> Self {
+        Self { path, flags, mode, has_made: Cell::new(false) }
+    }
+
     /// Exactly what the application asked for.
     pub(crate) fn plain(&self, system: &dyn System) -> Sys<OwnedFd> {
-        system.open_at(libc::AT_FDCWD, self.path, self.flags, self.mode)
+        self.with_flags(system, self.flags)
+    }
+
+    /// The application's open with other flags.
+    fn with_flags(&self, system: &dyn System, flags: i32) -> Sys<OwnedFd> {
+        let fd = system.open_at(libc::AT_FDCWD, self.path, flags, self.mode)?;
+        if flags & libc::O_EXCL != 0 {
+            self.has_made.set(true);
+        }
+        Ok(fd)
+    }
+
+    /// Goes on after a slip of ours, which may have left a file at the path.
+    ///
+    /// The application's own open takes such a file as it is, but for an exclusive one, to which it would be somebody
+    /// else's. There is no honest descriptor then, since nobody knows how far the slip had come: the call failed.
+    ///
+    /// # Errors
+    /// `EIO` where an exclusive open had made the file, else what the plain `open()` gives.
+    pub(crate) fn after_slip(&self, system: &dyn System) -> Sys<OwnedFd> {
+        if self.flags & libc::O_EXCL != 0 && self.has_made.get() {
+            return Err(Errno(libc::EIO));
+        }
+        self.plain(system)
     }
 
     /// Whether it may make a file with a name of its own.
@@ -54,22 +85,37 @@ pub(crate) enum Made {
 }
 
 /// What new files of a folder must keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) struct Keep {
     /// Their striping; `None` leaves it to the table.
     pub(crate) striping: Option<Inherited>,
+    /// All of the layout that they would inherit, where there is one; back ends without layouts have none.
+    pub(crate) inherited: Option<Arc<Request>>,
 }
 
 /// A kind of file system.
 pub(crate) trait Backend: Send + Sync {
-    /// What new files here must keep, or why they are left alone.
-    fn keep(&self, striping: Striping) -> Result<Keep, Why>;
+    /// What new files of this folder must keep, or why they are left alone. It may ask a server, so it is the last
+    /// question before a choice.
+    fn keep(&self, system: &dyn System, options: &Options, folder: &CStr) -> Result<Keep, Why>;
+
+    /// Whether a file that is opened so can be steered at all, or why not. Asks nobody.
+    fn may_steer(&self, _: &Open<'_>) -> Result<(), Why> {
+        Ok(())
+    }
 
     /// Makes a file on these targets, in stripe order and at least one, with stripes of this size.
     ///
     /// # Errors
     /// What a plain `open()` gives.
-    fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], stripe_size: u32) -> Sys<Made>;
+    fn create(
+        &self,
+        with: &Context<'_>,
+        open: &Open<'_>,
+        keep: &Keep,
+        osts: &[OstIndex],
+        stripe_size: u32,
+    ) -> Sys<Made>;
 
     /// Makes or opens a file of which nothing was decided.
     ///

@@ -25,7 +25,7 @@ use tarazu_table::Inherited;
 
 use super::{Backend, Context, Keep, Made, Open, c_path, unlink_own};
 use crate::Why;
-use crate::options::Striping;
+use crate::options::Options;
 use crate::sys::{Errno, Sys, System};
 
 /// The file that makes a folder the root of a file system of directory targets.
@@ -99,7 +99,10 @@ impl Targets {
                 Err(errno) => return Err(Failed::Target(errno)),
             };
             return match with.system.symlink(&path, open.path) {
-                Ok(()) => Ok(fd),
+                Ok(()) => {
+                    open.has_made.set(true);
+                    Ok(fd)
+                }
                 Err(errno) => {
                     unlink_own(with.system, &path, fd.as_fd());
                     Err(Failed::Link(errno))
@@ -135,8 +138,8 @@ impl Targets {
         Ok((open.plain(with.system)?, Err(why)))
     }
 
-    /// Where a file goes that nobody steers.
-    /// Asked for only where it is needed.
+    /// The target of a file that nobody steers, drawn only when it is taken: where the chosen target does, no turn is
+    /// used up.
     fn default_target(&self, with: &Context<'_>) -> impl Iterator<Item = OstIndex> {
         let choose = || {
             if let Some(choose) = with.default_target {
@@ -151,11 +154,12 @@ impl Targets {
 }
 
 impl Backend for Targets {
-    fn keep(&self, _: Striping) -> Result<Keep, Why> {
-        Ok(Keep { striping: Some(Inherited { stripe_count: 1, stripe_size: STRIPE_SIZE }) })
+    fn keep(&self, _: &dyn System, _: &Options, _: &CStr) -> Result<Keep, Why> {
+        let striping = Some(Inherited { stripe_count: 1, stripe_size: STRIPE_SIZE });
+        Ok(Keep { striping, inherited: None })
     }
 
-    fn create(&self, with: &Context<'_>, open: &Open<'_>, osts: &[OstIndex], _: u32) -> Sys<Made> {
+    fn create(&self, with: &Context<'_>, open: &Open<'_>, _: &Keep, osts: &[OstIndex], _: u32) -> Sys<Made> {
         let chosen = osts.first().copied();
         let tried = chosen.into_iter().chain(self.default_target(with));
         let (fd, made) = self.make_on(with, open, tried)?;

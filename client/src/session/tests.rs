@@ -1,5 +1,6 @@
 //! Whole sessions against a kernel that fails where it is told to.
 
+mod calls;
 mod chain;
 mod lustre;
 mod table;

@@ -3,6 +3,9 @@
 //! It owns the format of the records ([`Record`], [`encode`], [`Records`]) and the one way they are appended
 //! ([`append`]). It must never wait, keep a descriptor open, or follow a link: the folder is writable by everybody.
 //!
+//! A session's file is called `<process id>-<start of the process>-<random number>-<number of the session>`, all
+//! decimal: the daemon takes the process from it and refuses other names.
+//!
 //! A record, all numbers little endian:
 //!
 //! | at | bytes | field |
@@ -72,7 +75,7 @@ pub enum Body {
     Advise(Advice),
     /// A file was made on the targets that were asked for, or on some of them.
     Created(Created),
-    /// A file was left to the file system.
+    /// A file was left to the file system. Not told where there is no table, or the user wants nothing steered.
     Left {
         /// The key that was asked with.
         key: JobKey,

@@ -144,7 +144,7 @@ fn lists_that_cannot_be_are_not_written() {
 fn appends_stop_at_the_limit_and_at_foreign_files() {
     let folder = tempfile::tempdir().unwrap();
     std::fs::create_dir(folder.path().join(SPOOL_FOLDER)).unwrap();
-    let place = Place::new(folder.path(), 7, 1);
+    let place = Place::new(folder.path(), 7, 8, 1);
     let path = place.path(std::process::id());
     let bytes = encode(&end(1)).unwrap();
     append(&Kernel, &place, &bytes).unwrap();
@@ -160,4 +160,16 @@ fn appends_stop_at_the_limit_and_at_foreign_files() {
     assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
     assert_eq!(append(&Kernel, &place, &bytes).unwrap_err().0, libc::ENXIO);
     assert!(!folder.path().join("elsewhere").exists());
+}
+
+/// Numbers and dashes, at most 64 bytes, the process id first: what the daemon takes. And nobody can guess it.
+#[test]
+fn names_are_what_the_daemon_takes_and_cannot_be_guessed() {
+    let folder = std::path::Path::new("run");
+    let name = |place: &Place| place.path(u32::MAX).file_name().unwrap().to_str().unwrap().to_owned();
+    let longest = name(&Place::new(folder, u64::MAX, u32::MAX, u32::MAX));
+    assert!(longest.len() <= 64, "{longest}");
+    assert!(longest.starts_with("4294967295-") && longest.bytes().all(|b| b.is_ascii_digit() || b == b'-'));
+    let drawn: std::collections::BTreeSet<u32> = (0..16).map(|_| crate::sys::random()).collect();
+    assert!(drawn.len() > 12, "{drawn:?}");
 }

@@ -12,14 +12,16 @@ use crate::sys::{Errno, System};
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
     folder: PathBuf,
-    /// Start of the process and number of the session, behind the process id.
+    /// What stands behind the process id: start of the process, a random number, number of the session.
     suffix: String,
 }
 
 impl Place {
-    /// The place of one session. `start` tells processes apart that get the same id one after the other.
-    pub(crate) fn new(run_dir: &Path, start: u64, session: u32) -> Self {
-        Self { folder: run_dir.join(SPOOL_FOLDER), suffix: format!("{start}-{session}") }
+    /// The place of one session. `start` tells processes apart that get the same id one after the other. `random`
+    /// keeps others from making a file of that name first and so shutting this process out: names in the folder
+    /// cannot be listed, and everything else in this one is public.
+    pub(crate) fn new(run_dir: &Path, start: u64, random: u32, session: u32) -> Self {
+        Self { folder: run_dir.join(SPOOL_FOLDER), suffix: format!("{start}-{random}-{session}") }
     }
 
     /// The file of the process that this is now: a forked child has its own.

@@ -202,11 +202,19 @@ fn the_sites_policy_holds() {
     ] {
         let (place, fake) = lustre();
         parameter(&place, instance, value);
-        // The table belongs to the user who runs the test, so it is not asked where the policy lets it be.
         fake.set_euid(euid);
+        fake.set_owner(euid);
+        let name = JobName {
+            uid: euid,
+            job: crate::testing::JOB,
+            executable_hash: hash::bytes(crate::testing::PROGRAM),
+            file: FileClass::Other,
+        };
+        let mut spec = spec(2);
+        spec.jobs[0].key = name.any_file();
+        place.publish(&spec);
         let session = place.session(fake);
-        let (why, _) = make(&session, &place, "file");
-        assert_eq!(why == Some(Why::SitePolicy), expected.is_some(), "{instance} {value:?}: {why:?}");
+        assert_eq!(make(&session, &place, "file").0, expected, "{instance} {value:?}");
     }
 }
 

@@ -198,6 +198,45 @@ fn names_of_file_systems_do_not_lead_elsewhere() {
     assert_eq!(make(&session, &place, "file").0, None);
 }
 
+/// A record that is told while another one is on its way does not report the same losses.
+#[test]
+fn losses_are_reported_by_one_of_two_records() {
+    let (place, fake) = lustre();
+    let session = std::sync::Arc::new(place.session(fake.clone()));
+    assert!(session.tell(1, Body::End));
+    session.lost.store(5, Ordering::Relaxed);
+    let other = std::sync::Arc::clone(&session);
+    fake.meanwhile(crate::testing::Step::Spool, move || assert!(other.tell(2, Body::End)));
+    assert!(session.tell(3, Body::End));
+    let mut lost: Vec<_> =
+        place.told().records.iter().map(|record| (record.fs_name_hash, record.lost)).collect();
+    lost.sort_unstable();
+    assert_eq!(lost, [(1, 0), (2, 0), (3, 5)]);
+    assert_eq!(session.lost.load(Ordering::Relaxed), 0);
+}
+
+/// Every lost record is reported once, whichever threads lose and report.
+#[test]
+fn lost_records_are_counted_once_by_many_threads() {
+    const THREADS: usize = 4;
+    const RECORDS: usize = 500;
+    let (place, fake) = lustre();
+    let session = place.session(fake.clone());
+    fake.fail(&[crate::testing::Step::Spool], libc::ENOSPC);
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| (0..RECORDS).filter(|_| session.tell(1, Body::End)).count());
+        }
+    });
+    fake.fail(&[], 0);
+    assert!(session.tell(1, Body::End));
+    let records = place.told().records;
+    let lost: u64 = records.iter().map(|record| u64::from(record.lost)).sum();
+    assert!(lost > 0);
+    assert_eq!(records.len() as u64 + lost, (THREADS * RECORDS + 1) as u64);
+    assert_eq!(session.lost.load(Ordering::Relaxed), 0);
+}
+
 #[test]
 fn a_spool_that_cannot_be_written_harms_nobody_and_is_counted() {
     let (place, fake) = lustre();
