@@ -1,8 +1,10 @@
 //! What sampling and sending share: what waits to be sent, what is registered, and what the controller orders.
 
 use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tarazu_proto::limits::{AGENT_MESSAGE_BYTES_MAX, PROTOCOL, SERVER_TARGETS_MAX};
 use tarazu_proto::v1;
 use tarazu_proto::v1::agent_message::Message;
 use tarazu_proto::v1::agent_order::Order;
@@ -13,10 +15,10 @@ use super::canary::Canaries;
 use super::clock;
 use super::outbox::{CANARIES_MAX, Newest, SAMPLES_MAX};
 use super::sampler::Target;
-use super::session::{Config, End, MESSAGE_BYTES_MAX, Session};
+use super::session::{Config, End, Session};
 
-/// Version of the protocol that this agent speaks.
-const PROTOCOL: u32 = 1;
+/// Contested targets of an answer that a log line names; the rest are counted.
+const CONTESTED_SAID_MAX: usize = 8;
 
 /// Shortest and longest interval that a controller may ask for (`tarazu.v1.Registered`), milliseconds.
 const INTERVAL_MS: std::ops::RangeInclusive<u32> = 100..=300_000;
@@ -125,17 +127,41 @@ impl Desk {
                     return Some(End::Lost(format!("asks for an interval of {} ms", registered.interval_ms)));
                 }
                 session.registered = true;
-                session.message_bytes_max = MESSAGE_BYTES_MAX.min(registered.message_bytes_max as usize);
+                session.message_bytes_max =
+                    AGENT_MESSAGE_BYTES_MAX.min(registered.message_bytes_max as usize);
                 let interval = Duration::from_millis(u64::from(registered.interval_ms));
                 if self.interval.replace(interval) != interval {
                     self.interval_changed.notify_one();
                 }
                 info!("registered: session {}, a sample every {interval:?}", registered.session);
+                self.contest(session, &registered.contested_ost_indices);
             }
             Order::Canary(canary) => self.start_canary(canary, canary_to.clone()),
             Order::Superseded(superseded) => return Some(End::Superseded(superseded.by_instance)),
         }
         None
+    }
+
+    /// Notes which targets another live server speaks for, and when to ask for them again. Said when it changes.
+    fn contest(&self, session: &mut Session, ost_indices: &[u32]) {
+        let contested: BTreeSet<u32> = ost_indices.iter().copied().take(SERVER_TARGETS_MAX).collect();
+        session.ask_again(!contested.is_empty());
+        let before = std::mem::replace(&mut session.contested, contested);
+        let contested = &session.contested;
+        if *contested == before {
+            return;
+        }
+        if contested.is_empty() {
+            info!("no target is contested any more");
+            return;
+        }
+        let first: Vec<u32> = contested.iter().copied().take(CONTESTED_SAID_MAX).collect();
+        warn!(
+            "another live server speaks for {} of this server's targets, indices {first:?}{}: their rows are dropped. \
+             Registering again every minute until it lets go; stop its agent where it should not serve them",
+            contested.len(),
+            if contested.len() > first.len() { " and more" } else { "" },
+        );
     }
 
     fn start_canary(&self, canary: v1::Canary, done: mpsc::Sender<v1::CanaryDone>) {

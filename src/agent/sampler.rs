@@ -1,6 +1,7 @@
 //! Rounds of readings: asks every source once an interval, waits until the deadline, and makes a sample of what came.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use tarazu_proto::v1;
@@ -42,12 +43,17 @@ pub(super) struct Round {
     pub(super) sample: Option<v1::Sample>,
 }
 
+type SharedSource = Arc<Mutex<Box<dyn Source>>>;
 type FindResult = Result<Found, AgentError>;
 type ReadResult = Result<Reading, AgentError>;
 
 /// A source with its worker.
 struct Slot {
     worker: Worker,
+    /// Shared with the worker, so that a reading that panicked can be given another thread.
+    source: SharedSource,
+    /// When a source that panicked gets another thread.
+    revive_at_ns: Option<u64>,
     /// What it gave last, for its targets stay while it hangs.
     targets: Vec<Target>,
     /// It was not found any more; it goes when its worker answers.
@@ -58,7 +64,11 @@ struct Slot {
 
 /// Asks sources and compares rounds.
 pub(super) struct Sampler {
-    finder: Result<Worker, AgentError>,
+    /// Shared with its worker, so that a search that panicked can be given another thread.
+    collector: Arc<Mutex<Box<dyn Collector>>>,
+    /// None where it could not be started, or panicked; a hung one stays.
+    finder: Option<Worker>,
+    found_to: UnboundedSender<Answer<FindResult>>,
     finder_answers: UnboundedReceiver<Answer<FindResult>>,
     find_at_ns: u64,
     slots: BTreeMap<String, Slot>,
@@ -75,11 +85,13 @@ pub(super) struct Sampler {
 
 impl Sampler {
     /// A sampler that has not read yet.
-    pub(super) fn new(mut collector: Box<dyn Collector>, priors: Priors) -> Self {
+    pub(super) fn new(collector: Box<dyn Collector>, priors: Priors) -> Self {
         let (answer_to, answers) = unbounded_channel();
         let (found_to, finder_answers) = unbounded_channel();
         Self {
-            finder: Worker::start(0, "finding targets", found_to, move || collector.find()),
+            collector: Arc::new(Mutex::new(collector)),
+            finder: None,
+            found_to,
             finder_answers,
             find_at_ns: 0,
             slots: BTreeMap::new(),
@@ -133,32 +145,50 @@ impl Sampler {
     /// Looks for sources when it is time. Only the first finding is waited for longer than for the others' answers.
     async fn find(&mut self, deadline: Duration) {
         let now_ns = clock::monotonic_ns();
-        let finder = match &mut self.finder {
-            Ok(finder) => finder,
-            Err(error) => return warn!("{error}"),
-        };
-        if now_ns >= self.find_at_ns && finder.ask() {
-            self.find_at_ns = now_ns + FIND_EVERY_NS;
+        if now_ns >= self.find_at_ns {
+            self.search(now_ns);
         }
-        if !finder.is_busy() {
-            return;
-        }
+        let Some(finder) = self.finder.as_mut().filter(|finder| finder.is_busy()) else { return };
         match tokio::time::timeout(deadline, self.finder_answers.recv()).await {
             Ok(Some(answer)) => {
-                finder.answered();
+                finder.answered(&answer);
                 match answer.value {
                     Some(Ok(found)) => self.take_over(found),
                     Some(Err(error)) => {
                         warn!("{}", chain(&error));
                         self.find_at_ns = now_ns + FIND_AGAIN_NS;
                     }
-                    None => warn!(
-                        "looking for targets failed within the agent: the targets known so far are kept"
-                    ),
+                    None => {
+                        // Its thread has ended. The next search, a minute after this one, has another.
+                        self.finder = None;
+                        warn!(
+                            "looking for targets failed within the agent: the targets known so far are kept; it is \
+                             tried again in a minute"
+                        );
+                    }
                 }
             }
             Ok(None) => {}
             Err(_) => warn!("looking for targets takes long: the targets known so far are kept"),
+        }
+    }
+
+    /// Asks the finder, with a new thread where it has none. One that hangs is left alone.
+    fn search(&mut self, now_ns: u64) {
+        if self.finder.is_none() {
+            let collector = Arc::clone(&self.collector);
+            // A search that panicked has left nothing half done that the next could trip over more than once a minute.
+            let find = move || collector.lock().unwrap_or_else(PoisonError::into_inner).find();
+            match Worker::start(0, "finding targets", self.found_to.clone(), find) {
+                Ok(worker) => self.finder = Some(worker),
+                Err(error) => {
+                    warn!("{}", chain(&error));
+                    self.find_at_ns = now_ns + FIND_AGAIN_NS;
+                }
+            }
+        }
+        if self.finder.as_mut().is_some_and(Worker::ask) {
+            self.find_at_ns = now_ns + FIND_EVERY_NS;
         }
     }
 
@@ -190,18 +220,44 @@ impl Sampler {
     }
 
     /// Gives a source a new worker; an old one was idle and ends.
-    fn start(&mut self, name: String, mut source: Box<dyn Source>) {
+    fn start(&mut self, name: String, source: Box<dyn Source>) {
+        let source = Arc::new(Mutex::new(source));
+        let worker = match self.worker(&name, &source) {
+            Ok(worker) => worker,
+            Err(error) => return warn!("{}", chain(&error)),
+        };
+        if let Some(slot) = self.slots.get_mut(&name) {
+            (slot.worker, slot.source, slot.gone, slot.revive_at_ns) = (worker, source, false, None);
+            return;
+        }
+        info!("{name}: found");
+        let slot =
+            Slot { worker, source, revive_at_ns: None, targets: Vec::new(), gone: false, troubled: false };
+        self.slots.insert(name, slot);
+    }
+
+    fn worker(&mut self, name: &str, source: &SharedSource) -> Result<Worker, AgentError> {
         self.workers += 1;
-        match Worker::start(self.workers, &name, self.answer_to.clone(), move || source.read()) {
-            Ok(worker) => match self.slots.get_mut(&name) {
-                Some(slot) => (slot.worker, slot.gone) = (worker, false),
-                None => {
-                    info!("{name}: found");
-                    self.slots
-                        .insert(name, Slot { worker, targets: Vec::new(), gone: false, troubled: false });
+        let source = Arc::clone(source);
+        let read = move || source.lock().unwrap_or_else(PoisonError::into_inner).read();
+        Worker::start(self.workers, name, self.answer_to.clone(), read)
+    }
+
+    /// Gives sources that panicked a while ago another thread, also while looking for targets hangs.
+    fn revive(&mut self, now_ns: u64) {
+        let due = |slot: &Slot| slot.revive_at_ns.is_some_and(|at_ns| now_ns >= at_ns);
+        let due = self.slots.iter().filter(|(_, slot)| due(slot));
+        let due: Vec<_> = due.map(|(name, slot)| (name.clone(), Arc::clone(&slot.source))).collect();
+        for (name, source) in due {
+            let started = self.worker(&name, &source);
+            let Some(slot) = self.slots.get_mut(&name) else { continue };
+            match started {
+                Ok(worker) => (slot.worker, slot.revive_at_ns) = (worker, None),
+                Err(error) => {
+                    slot.revive_at_ns = Some(now_ns + FIND_EVERY_NS);
+                    warn!("{}", chain(&error));
                 }
-            },
-            Err(error) => warn!("{}", chain(&error)),
+            }
         }
     }
 
@@ -211,6 +267,7 @@ impl Sampler {
         while let Ok(answer) = self.answers.try_recv() {
             self.take(answer, true);
         }
+        self.revive(clock::monotonic_ns());
         let mut late = BTreeSet::new();
         let mut waiting = 0_usize;
         for slot in self.slots.values_mut() {
@@ -247,7 +304,7 @@ impl Sampler {
     /// One answer; its reading unless it is late.
     fn take(&mut self, answer: Answer<ReadResult>, is_late: bool) -> Option<Reading> {
         let (name, slot) = self.slots.iter_mut().find(|(_, slot)| slot.worker.number() == answer.number)?;
-        slot.worker.answered();
+        slot.worker.answered(&answer);
         let reading = match answer.value {
             Some(Ok(reading)) => reading,
             Some(Err(error)) => {
@@ -257,7 +314,9 @@ impl Sampler {
                 return None;
             }
             None => {
-                // Its thread has ended; the next finding starts another.
+                // Its thread has ended.
+                slot.troubled = true;
+                slot.revive_at_ns = Some(clock::monotonic_ns() + FIND_EVERY_NS);
                 warn!("{name}: reading it failed within the agent; it is tried again in a minute");
                 return None;
             }
@@ -297,4 +356,67 @@ pub(super) fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
+    use super::*;
+
+    const PRIORS: Priors = Priors { read_bps: 1e9, write_bps: 1e9 };
+
+    /// Panics at its first search and at its source's first reading.
+    struct Fragile {
+        finds: Arc<AtomicU32>,
+        reads: Arc<AtomicU32>,
+    }
+
+    impl Collector for Fragile {
+        fn find(&mut self) -> FindResult {
+            assert!(self.finds.fetch_add(1, Ordering::SeqCst) > 0, "the first search panics");
+            let source = FragileSource { reads: Arc::clone(&self.reads) };
+            Ok(Found { sources: vec![Box::new(source)], version: String::new() })
+        }
+    }
+
+    struct FragileSource {
+        reads: Arc<AtomicU32>,
+    }
+
+    impl Source for FragileSource {
+        fn name(&self) -> &'static str {
+            "fragile"
+        }
+
+        fn read(&mut self) -> ReadResult {
+            assert!(self.reads.fetch_add(1, Ordering::SeqCst) > 0, "the first reading panics");
+            Ok(Reading { targets: Vec::new(), host: None })
+        }
+    }
+
+    #[tokio::test]
+    async fn what_panicked_is_tried_again_after_a_minute_and_not_before() {
+        let (finds, reads) = (Arc::new(AtomicU32::new(0)), Arc::new(AtomicU32::new(0)));
+        let collector = Fragile { finds: Arc::clone(&finds), reads: Arc::clone(&reads) };
+        let mut sampler = Sampler::new(Box::new(collector), PRIORS);
+        let calls = || (finds.load(Ordering::SeqCst), reads.load(Ordering::SeqCst));
+        let interval = Duration::from_secs(4);
+        for _ in 0..2 {
+            sampler.round(interval).await;
+            assert_eq!(calls(), (1, 0), "the search panicked and is not repeated at once");
+        }
+        sampler.find_at_ns = 0;
+        for _ in 0..2 {
+            sampler.round(interval).await;
+            assert_eq!(calls(), (2, 1), "the reading panicked and is not repeated at once");
+        }
+        let slot = sampler.slots.get_mut("fragile").expect("found");
+        assert!(slot.revive_at_ns.is_some_and(|at_ns| at_ns > FIND_EVERY_NS / 2));
+        slot.revive_at_ns = Some(0);
+        for round in 2..4 {
+            sampler.round(interval).await;
+            assert_eq!(calls(), (2, round), "the source is read without another search");
+        }
+    }
 }

@@ -2,15 +2,17 @@
 //!
 //! Everything runs on one thread: sampling and sending are two futures that share a desk. Neither waits for the other.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::hash::{BuildHasher, Hasher};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tarazu_proto::limits::AGENT_MESSAGE_BYTES_MAX as MESSAGE_BYTES_MAX;
 use tarazu_proto::v1;
 use tarazu_proto::v1::agents_client::AgentsClient;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 use tracing::{error, info, warn};
@@ -27,9 +29,6 @@ use super::sampler::{Sampler, chain};
 /// Longest message of a controller, bytes: its largest order has three numbers.
 const ORDER_BYTES_MAX: usize = 4096;
 
-/// Longest message of an agent, bytes (`tarazu.v1.AgentMessage`).
-pub(super) const MESSAGE_BYTES_MAX: usize = 256 << 10;
-
 /// Bytes on their way in one stream before the controller has to take some.
 const WINDOW_BYTES: u32 = 64 << 10;
 
@@ -38,6 +37,9 @@ const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
 
 /// A connection without traffic is tried so often, and given up when no answer comes in the same time.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+
+/// An agent that has contested targets registers again so often: fail-over, in which a server lets go, takes minutes.
+const CONTESTED_AGAIN: Duration = Duration::from_secs(60);
 
 /// How often drops are said, at most.
 const SAY_EVERY_NS: u64 = 60_000_000_000;
@@ -211,6 +213,27 @@ pub(super) struct Session {
     pub(super) registered: bool,
     /// Longest message that it takes.
     pub(super) message_bytes_max: usize,
+    /// Targets that another live server speaks for, as the last answer named them.
+    pub(super) contested: BTreeSet<u32>,
+    /// A registration that waits for room in the stream: it is never waited for outside of the loop, whose deadline
+    /// must go on.
+    to_register: bool,
+    /// When to register again for contested targets.
+    again_at: Option<Instant>,
+}
+
+impl Session {
+    /// The controller has to answer anew.
+    fn register_again(&mut self) {
+        self.registered = false;
+        self.to_register = true;
+        self.again_at = None;
+    }
+
+    /// Registers again in a while, or not.
+    pub(super) fn ask_again(&mut self, wanted: bool) {
+        self.again_at = wanted.then(|| Instant::now() + CONTESTED_AGAIN);
+    }
 }
 
 async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<Facts>) -> End {
@@ -222,7 +245,9 @@ async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<F
     let answer_by = tokio::time::sleep(ANSWER_DEADLINE);
     tokio::pin!(answer_by);
     loop {
-        let waiting = session.registered && desk.has_news();
+        let waiting = session.to_register || (session.registered && desk.has_news());
+        // A clock that never comes where nothing is due.
+        let again_at = session.again_at.unwrap_or_else(|| Instant::now() + CONTESTED_AGAIN);
         tokio::select! {
             order = session.orders.message() => match order {
                 Ok(Some(v1::AgentOrder { order: Some(order) })) => {
@@ -236,6 +261,9 @@ async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<F
                 Err(status) => return End::Lost(said(&status)),
             },
             permit = session.send.clone().reserve_owned(), if waiting => match permit {
+                Ok(permit) if std::mem::take(&mut session.to_register) => {
+                    permit.send(desk.register(&facts.borrow()));
+                }
                 Ok(permit) => {
                     if let Some(message) = desk.next_message(session.message_bytes_max) {
                         permit.send(v1::AgentMessage { message: Some(message) });
@@ -249,16 +277,16 @@ async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<F
                 desk.news.notify_one();
             }
             changed = facts.changed() => {
-                let now = facts.borrow_and_update().clone();
-                if changed.is_err() || now.targets.is_empty() {
+                if changed.is_err() || facts.borrow_and_update().targets.is_empty() {
                     return End::Lost("was left, for there are no targets".to_owned());
                 }
                 info!("targets changed: registering again");
-                session.registered = false;
-                answer_by.as_mut().reset(tokio::time::Instant::now() + ANSWER_DEADLINE);
-                if session.send.send(desk.register(&now)).await.is_err() {
-                    return End::Lost("takes no more".to_owned());
-                }
+                session.register_again();
+                answer_by.as_mut().reset(Instant::now() + ANSWER_DEADLINE);
+            }
+            () = tokio::time::sleep_until(again_at), if session.again_at.is_some() => {
+                session.register_again();
+                answer_by.as_mut().reset(Instant::now() + ANSWER_DEADLINE);
             }
             () = &mut answer_by, if !session.registered => {
                 return End::Lost("does not answer the registration".to_owned());
@@ -287,7 +315,15 @@ async fn open(
         Ok(Err(status)) => return Err(said(&status)),
         Err(_) => return Err("does not answer".to_owned()),
     };
-    Ok(Session { send, orders, registered: false, message_bytes_max: MESSAGE_BYTES_MAX })
+    Ok(Session {
+        send,
+        orders,
+        registered: false,
+        message_bytes_max: MESSAGE_BYTES_MAX,
+        contested: BTreeSet::new(),
+        to_register: false,
+        again_at: None,
+    })
 }
 
 /// A refusal as the controller puts it.

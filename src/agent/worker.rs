@@ -20,6 +20,8 @@ pub(super) struct Worker {
     number: u64,
     ask: SyncSender<()>,
     busy: bool,
+    /// Its work panicked, and its thread ends.
+    ended: bool,
 }
 
 /// What a worker found. A panic of the work is an answer without a value.
@@ -50,7 +52,7 @@ impl Worker {
         };
         let thread = Builder::new().name("reader".to_owned()).stack_size(STACK_BYTES).spawn(body);
         thread.map_err(|source| AgentError::Thread { name: name.to_owned(), source })?;
-        Ok(Self { number, ask, busy: false })
+        Ok(Self { number, ask, busy: false, ended: false })
     }
 
     /// Its number.
@@ -65,15 +67,17 @@ impl Worker {
 
     /// Asks for a piece of work; `false` where it is busy or gone.
     pub(super) fn ask(&mut self) -> bool {
-        if self.busy || self.ask.try_send(()).is_err() {
+        if self.busy || self.ended || self.ask.try_send(()).is_err() {
             return false;
         }
         self.busy = true;
         true
     }
 
-    /// Its answer has come.
-    pub(super) fn answered(&mut self) {
+    /// Its answer has come. After a panic it is never asked again: its thread may live for a moment longer, and what
+    /// it was asked then would never be answered.
+    pub(super) fn answered<T>(&mut self, answer: &Answer<T>) {
         self.busy = false;
+        self.ended |= answer.value.is_none();
     }
 }

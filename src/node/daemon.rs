@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use rustix::fs::inotify;
 use tarazu_layout::Time;
+use tarazu_proto::limits::{FILE_SYSTEMS_MAX, HOST_NAME_MAX, PROTOCOL, SYNC_RESPONSE_BYTES_MAX};
 use tarazu_proto::v1;
 use tarazu_proto::v1::nodes_client::NodesClient;
 use tarazu_table::STAMP_BYTES;
@@ -26,20 +27,8 @@ use super::schedule::Pace;
 use super::status::{self, Counters};
 use super::translate::Intake;
 
-/// Version of the protocol.
-const PROTOCOL: u32 = 1;
-
-/// File systems of one node: the protocol's limit.
-const FILE_SYSTEMS_MAX: usize = 16;
-
 /// An answer that takes longer counts as none: the next interval has come by then.
 const ANSWER_MAX: Duration = Duration::from_secs(5);
-
-/// Bytes of one answer: sixteen tables of the largest size with their frames.
-const ANSWER_BYTES_MAX: usize = 4 << 20;
-
-/// Bytes of a node's name: those of a host's (RFC 1035).
-const NODE_NAME_MAX: usize = 253;
 
 /// Where the kernel gives no inotify watch, an idle daemon looks this often instead.
 const IDLE_LOOK: Duration = Duration::from_secs(5);
@@ -67,7 +56,7 @@ pub(crate) enum NodeError {
         "{given} file systems are not 1 to {FILE_SYSTEMS_MAX}, or one is named twice; name each once with --file-system"
     )]
     FileSystems { given: usize },
-    #[error("the node's name {name:?} has not 1 to {NODE_NAME_MAX} bytes; give one with --node")]
+    #[error("the node's name {name:?} has not 1 to {HOST_NAME_MAX} bytes; give one with --node")]
     Name { name: String },
     #[error("{address:?} is no controller's address: {source}; give HOST:PORT with --controller")]
     Address { address: String, source: tonic::transport::Error },
@@ -148,7 +137,7 @@ impl Daemon {
             return Err(NodeError::FileSystems { given: names.len() });
         }
         let node = config.node.clone().unwrap_or_else(host::name);
-        if !(1..=NODE_NAME_MAX).contains(&node.len()) {
+        if !(1..=HOST_NAME_MAX).contains(&node.len()) {
             return Err(NodeError::Name { name: node });
         }
         let address = &config.controller;
@@ -234,22 +223,23 @@ impl Daemon {
         for said in &visit.said {
             for record in &said.records {
                 self.counters.records += 1;
-                if let Err(refused) = self.intake(now).take(record, &said.session, said.owner) {
+                if let Err(refused) = self.intake(now).take(record, &said.session) {
                     self.counters.count(refused.name(), 1);
                     continue;
                 }
                 let known = self.tables.iter().find(|table| table.name_hash() == record.fs_name_hash);
                 let at = Time(wall.0.saturating_sub(now.0.saturating_sub(record.at.0)));
                 if let Some(decision) = Decision::of(record, at, known.map_or("-", FsTable::name)) {
-                    self.decisions.push(said.owner, decision);
+                    self.decisions.push(said.session.owner, decision);
                 }
             }
         }
         self.end_jobs(&visit);
-        self.files_wait = !visit.waiting.is_empty();
+        self.files_wait = visit.more || !visit.waiting.is_empty();
         self.counters.count("records_damaged", visit.damaged);
         self.counters.count("files_foreign", visit.foreign);
         self.counters.count("files_unreadable", visit.unreadable);
+        self.counters.count("files_not_removed", visit.not_removed);
         // What cannot be read was said and is lost; of which file system nobody knows.
         self.outbox.lose(0, visit.damaged + visit.unreadable);
     }
@@ -395,7 +385,7 @@ impl Daemon {
 
 /// Connects with the first exchange.
 fn connection(endpoint: &Endpoint) -> NodesClient<Channel> {
-    NodesClient::new(endpoint.connect_lazy()).max_decoding_message_size(ANSWER_BYTES_MAX)
+    NodesClient::new(endpoint.connect_lazy()).max_decoding_message_size(SYNC_RESPONSE_BYTES_MAX)
 }
 
 /// Takes back what is published; where it cannot be used it says so and begins with nothing.

@@ -1,10 +1,13 @@
 //! What the host says: its boot clock, its boot id, its name, and which processes live. The one place of the daemon that
 //! reads a clock.
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::Read;
+use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use rustix::fs::{Mode, OFlags, open, openat};
 use rustix::time::{ClockId, clock_gettime};
 use tarazu_layout::{Time, hash};
 
@@ -12,7 +15,8 @@ use tarazu_layout::{Time, hash};
 /// on every architecture that runs compute nodes, whatever it uses inside.
 const TICK_NS: u64 = 10_000_000;
 
-/// Bytes of `/proc/PID/stat` that are read: the name has at most 64, each of the 52 numbers at most 21.
+/// Bytes of `/proc/PID/stat` that are read: the name has at most 64, each of the 52 numbers at most 21. The users in
+/// `/proc/PID/status` stand within its first 400.
 const STAT_BYTES_MAX: u64 = 2048;
 
 /// The boot clock. It goes on through a suspend.
@@ -47,16 +51,31 @@ pub(crate) fn random() -> u64 {
     RandomState::new().build_hasher().finish()
 }
 
-/// Whether the process that spoke at `at` still lives. One that began later has only its number.
-pub(crate) fn lives(pid: u32, at: Time) -> bool {
-    started(pid).is_some_and(|started| started <= at)
+/// Whether the process of user `owner` that spoke at `at` still lives. One that began later, or is another user's, has
+/// only its number: anybody can name a file of records after the first process of the host.
+pub(crate) fn lives(pid: u32, owner: u32, at: Time) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    // Both files are of one process, even where its number changes hands meanwhile.
+    let Ok(process) = open(Path::new("/proc").join(pid.to_string()), flags, Mode::empty()) else {
+        return false;
+    };
+    let started = read(&process, "stat").and_then(|stat| start_of(&stat));
+    let owned = || read(&process, "status").is_some_and(|status| is_of(&status, owner));
+    started.is_some_and(|started| started <= at) && owned()
 }
 
-fn started(pid: u32) -> Option<Time> {
-    let file = std::fs::File::open(Path::new("/proc").join(pid.to_string()).join("stat")).ok()?;
-    let mut stat = Vec::new();
-    file.take(STAT_BYTES_MAX).read_to_end(&mut stat).ok()?;
-    start_of(&String::from_utf8_lossy(&stat))
+fn read(process: &OwnedFd, name: &str) -> Option<String> {
+    let file = openat(process, name, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()).ok()?;
+    let mut text = Vec::new();
+    File::from(file).take(STAT_BYTES_MAX).read_to_end(&mut text).ok()?;
+    Some(String::from_utf8_lossy(&text).into_owned())
+}
+
+/// Whether a process is a user's, by the real or the effective user of its `/proc/PID/status`. The owner of its folder
+/// would be root for one that keeps its memory from debuggers.
+fn is_of(status: &str, owner: u32) -> bool {
+    let users = status.lines().find_map(|line| line.strip_prefix("Uid:"));
+    users.is_some_and(|users| users.split_ascii_whitespace().take(2).any(|user| user.parse() == Ok(owner)))
 }
 
 /// Field 22 of `/proc/PID/stat`. The name in field 2 may hold blanks and brackets; it ends at the last bracket. A
@@ -75,9 +94,19 @@ mod tests {
     #[test]
     fn this_process_lives_and_a_later_one_of_its_number_would_not_count() {
         let me = std::process::id();
-        assert!(lives(me, boot_now()));
-        assert!(!lives(me, Time(1)), "it started after the first nanosecond of the boot");
-        assert!(!lives(u32::MAX, boot_now()));
+        let owner = rustix::process::geteuid().as_raw();
+        assert!(lives(me, owner, boot_now()));
+        assert!(!lives(me, owner + 1, boot_now()), "another user's");
+        assert!(!lives(me, owner, Time(1)), "it started after the first nanosecond of the boot");
+        assert!(!lives(u32::MAX, owner, boot_now()));
+    }
+
+    #[test]
+    fn a_process_is_of_its_real_and_its_effective_user() {
+        let status = "Name:\tx\nUid:\t1000\t0\t7\t8\nGid:\t5\t5\t5\t5\n";
+        let users = [1000, 0, 7, 5, 100];
+        assert_eq!(users.map(|user| is_of(status, user)), [true, true, false, false, false]);
+        assert!(!is_of("", 0) && !is_of("Uid:", 0) && !is_of("Uid:\tx", 0));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! One wake an interval while something runs. While no process of a job lives, nothing waits to be sent and the folder
 //! of records is empty, it sleeps until a file appears there (inotify), without any timer.
 
+mod aside;
 mod collect;
 mod daemon;
 pub(crate) mod decisions;

@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use prost::Message;
+use tarazu_proto::limits::{ENDS_MAX, PLACED_MAX, STARTS_MAX};
 use tarazu_proto::v1;
 
 /// Reports of one file system that wait: an hour of a controller that is away, at four files a second. Above it
@@ -14,11 +15,6 @@ pub(crate) const WAITING_MAX: usize = 16_384;
 
 /// Bytes of waiting reports of one file system: files with two thousand stripes must not fill the node's memory.
 pub(crate) const WAITING_BYTES_MAX: usize = 2 << 20;
-
-/// Placed records, starts and ends of one file system in one exchange, as the protocol limits them.
-const PLACED_MAX: usize = 4096;
-const STARTS_MAX: usize = 256;
-const ENDS_MAX: usize = 256;
 
 /// Bytes of reports in one exchange: a message has at most 1 MiB, and names and orders need room too.
 const BATCH_BYTES_MAX: usize = 900 << 10;

@@ -11,7 +11,9 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{FlockOperation, Mode, OFlags, fchmod, flock, open};
 use tarazu::spool::SPOOL_FOLDER;
 use tarazu_layout::limits::TABLE_BYTES_MAX;
+use tarazu_proto::limits::FILE_SYSTEM_NAME_MAX;
 
+use super::aside::ASIDE_FOLDER;
 use super::decisions::DECISIONS_FOLDER;
 
 /// The published table of one file system, inside the folder of its name.
@@ -28,9 +30,6 @@ const LOCK_FILE: &str = "lock";
 /// Bits by which others than the owner may write.
 const WRITABLE_BY_OTHERS: u32 = 0o022;
 
-/// Bytes of a file system's name; the protocol's limit.
-const NAME_BYTES_MAX: usize = 64;
-
 /// Why a run directory cannot be used, or a file in it not be written.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum RunDirError {
@@ -45,7 +44,7 @@ pub(crate) enum RunDirError {
     #[error("cannot write {path}: {source}")]
     Write { path: PathBuf, source: io::Error },
     #[error(
-        "{name:?} cannot be a file system's name here: 1 to {NAME_BYTES_MAX} letters, digits, '_', '-' and '.', the first no '.', and not the name of another folder of the run directory"
+        "{name:?} cannot be a file system's name here: 1 to {FILE_SYSTEM_NAME_MAX} letters, digits, '_', '-' and '.', the first no '.', and not the name of another folder of the run directory"
     )]
     Name { name: String },
 }
@@ -73,6 +72,7 @@ impl RunDir {
         // Everybody may leave a file there and nobody list or remove another's.
         folder(&root.join(SPOOL_FOLDER), 0o1733)?;
         folder(&root.join(TAKEN_FOLDER), 0o700)?;
+        folder(&root.join(ASIDE_FOLDER), 0o700)?;
         // Each file in it is its user's alone, who has to get there.
         folder(&root.join(DECISIONS_FOLDER), 0o711)?;
         for name in file_systems {
@@ -181,9 +181,9 @@ fn folder(path: &Path, mode: u32) -> Result<(), RunDirError> {
 
 fn check_name(name: &str) -> Result<(), RunDirError> {
     let letters = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    let taken = [SPOOL_FOLDER, TAKEN_FOLDER, DECISIONS_FOLDER, STATUS_FILE, LOCK_FILE];
+    let taken = [SPOOL_FOLDER, TAKEN_FOLDER, ASIDE_FOLDER, DECISIONS_FOLDER, STATUS_FILE, LOCK_FILE];
     let reserved = taken.contains(&name) || name.ends_with(".new");
-    if !letters || reserved || name.starts_with('.') || !(1..=NAME_BYTES_MAX).contains(&name.len()) {
+    if !letters || reserved || name.starts_with('.') || !(1..=FILE_SYSTEM_NAME_MAX).contains(&name.len()) {
         return Err(RunDirError::Name { name: name.to_owned() });
     }
     Ok(())
@@ -199,9 +199,21 @@ mod tests {
             assert!(check_name(good).is_ok(), "{good}");
         }
         let long = "x".repeat(65);
-        for bad in
-            ["", ".", "..", "a/b", "placed", "taken", "decisions", "status", "lock", "status.new", "ä", &long]
-        {
+        for bad in [
+            "",
+            ".",
+            "..",
+            "a/b",
+            "placed",
+            "taken",
+            "aside",
+            "decisions",
+            "status",
+            "lock",
+            "status.new",
+            "ä",
+            &long,
+        ] {
             assert!(check_name(bad).is_err(), "{bad}");
         }
     }

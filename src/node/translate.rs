@@ -3,14 +3,12 @@
 use tarazu::spool::{Advice, Body, Record};
 use tarazu_layout::limits::STRIPES_MAX;
 use tarazu_layout::{JobId, OstIndex, Time};
+use tarazu_proto::limits::WORLD_MAX;
 use tarazu_proto::v1;
 use tarazu_table::{JobKey, STRIPE_SIZE_UNIT, Tier};
 
 use super::jobs::{Jobs, Session};
 use super::outbox::{Outbox, Report};
-
-/// Processes of one job: the protocol's limit.
-const WORLD_MAX: u32 = 1 << 24;
 
 /// Files that a job is believed to make in one burst: 256 for each of the most processes of any machine would be more
 /// than a file system holds.
@@ -26,7 +24,7 @@ pub(crate) enum NotTaken {
     OtherUser,
     /// It speaks of a file system that this node has no table of.
     OtherFileSystem,
-    /// More jobs than [`super::jobs::JOBS_MAX`].
+    /// More jobs or processes than [`super::jobs`] keeps, of the node or of the user.
     NoRoom,
     /// It names no targets.
     NoTargets,
@@ -55,9 +53,9 @@ pub(crate) struct Intake<'a> {
 }
 
 impl Intake<'_> {
-    /// Takes one record of a file that belongs to `owner`.
-    pub(crate) fn take(&mut self, record: &Record, session: &Session, owner: u32) -> Result<(), NotTaken> {
-        if record.uid != owner {
+    /// Takes one record of a session's file.
+    pub(crate) fn take(&mut self, record: &Record, session: &Session) -> Result<(), NotTaken> {
+        if record.uid != session.owner {
             return Err(NotTaken::OtherUser);
         }
         let file_system = self.name_hashes.iter().position(|hash| *hash == record.fs_name_hash);
@@ -72,7 +70,7 @@ impl Intake<'_> {
             return Err(NotTaken::NoRoom);
         }
         match &record.body {
-            Body::Advise(advice) => self.advise(record.job, advice, file_system, record.fs_name_hash),
+            Body::Advise(advice) => self.advise(record, session.owner, advice, file_system),
             Body::Created(created) => {
                 let outcome = v1::placed::Created { steady: created.tier == Tier::Steady };
                 let outcome = v1::placed::Outcome::Created(outcome);
@@ -92,21 +90,21 @@ impl Intake<'_> {
     /// A job that does not say where it will write is foreseen on every file system of the node.
     fn advise(
         &mut self,
-        job: JobId,
+        record: &Record,
+        owner: u32,
         advice: &Advice,
         file_system: Option<usize>,
-        name_hash: u64,
     ) -> Result<(), NotTaken> {
         let everywhere = 0..self.name_hashes.len();
         let places = match file_system {
             Some(place) => place..place + 1,
-            None if name_hash == 0 => everywhere,
+            None if record.fs_name_hash == 0 => everywhere,
             None => return Err(NotTaken::OtherFileSystem),
         };
         let (world, profile) = foreseen(advice);
         for place in places {
-            self.jobs.heard_of(job, place);
-            self.jobs.foresees(job, place, world, profile);
+            self.jobs.heard_of(owner, record.job, place);
+            self.jobs.foresees(owner, record.job, place, world, profile);
         }
         self.flush_starts();
         Ok(())
@@ -204,8 +202,8 @@ mod tests {
     fn taken(records: &[Record]) -> (Vec<Result<(), NotTaken>>, Vec<super::super::outbox::Batch>, u64) {
         let (mut jobs, mut outbox) = (Jobs::default(), Outbox::new(NAMES.len()));
         let mut intake = Intake { name_hashes: &NAMES, jobs: &mut jobs, outbox: &mut outbox, now: Time(50) };
-        let session = Session { pid: 9, name: "9-1-0".into() };
-        let results = records.iter().map(|record| intake.take(record, &session, 5)).collect();
+        let session = Session { owner: 5, pid: 9, name: "9-1-0".into() };
+        let results = records.iter().map(|record| intake.take(record, &session)).collect();
         let batches = outbox.next().1;
         (results, batches, outbox.lost())
     }
