@@ -83,6 +83,14 @@ impl Places {
     }
 }
 
+impl Places {
+    /// Which node's daemon does not take records yet. It is not asked of the controller: a daemon without work sleeps.
+    pub(super) fn missing(&self) -> Option<String> {
+        let sleeps = |node: &u32| !self.run_dir(*node).join("placed").is_dir();
+        (0..NODES).find(sleeps).map(|node| format!("the daemon of node{} takes no records yet", node + 1))
+    }
+}
+
 fn run_dir(root: &Path, node: u32) -> PathBuf {
     root.join("run").join(format!("node{}", node + 1))
 }

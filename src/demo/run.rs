@@ -208,7 +208,7 @@ impl One<'_> {
         };
         loop {
             self.look(&mut seen, plane, &progress, "control plane starts, others write")?;
-            let missing = seen.file_system.missing(NODES);
+            let missing = seen.file_system.missing().or_else(|| places.missing());
             let seconds = seen.clock.seconds();
             match missing {
                 None if seconds >= pace.warm_up_s => break,

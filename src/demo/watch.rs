@@ -25,10 +25,6 @@ pub(crate) struct FileSystem {
     pub(crate) targets_excluded: u32,
     /// Whether the controller still waits for most agents.
     pub(crate) starting: bool,
-    /// Nodes that asked lately.
-    pub(crate) nodes: u32,
-    /// Jobs that it knows.
-    pub(crate) jobs: u32,
     /// Rows of jobs whose files are steered.
     pub(crate) jobs_steered: u32,
     /// The number of its plan.
@@ -76,12 +72,9 @@ struct Explained {
 
 impl FileSystem {
     /// What is missing before a run can begin; nothing where all is there.
-    pub(crate) fn missing(&self, nodes: u32) -> Option<String> {
+    pub(crate) fn missing(&self) -> Option<String> {
         if self.targets_fresh < TARGETS {
             return Some(format!("{} of {TARGETS} targets report", self.targets_fresh));
-        }
-        if self.nodes < nodes {
-            return Some(format!("{} of {nodes} nodes have asked", self.nodes));
         }
         (self.starting || self.plan.is_none()).then(|| "there is no plan yet".into())
     }
