@@ -10,10 +10,10 @@ pub(crate) enum DemoError {
     #[error("the bundled log {name} cannot be replayed: {reason}")]
     Log { name: &'static str, reason: String },
     /// A file or folder of the demonstration's own.
-    #[error("{}: {what}: {source}; the demonstration works below $TMPDIR, so name a folder there that takes files", path.display())]
+    #[error("{}: {what}; the demonstration works below $TMPDIR, so name a folder there that takes files", path.display())]
     Folder { path: PathBuf, what: &'static str, source: io::Error },
     /// A process of the control plane did not start.
-    #[error("{name} cannot be started: {source}")]
+    #[error("{name} cannot be started")]
     Spawn { name: String, source: io::Error },
     /// A process of the control plane ended before its time.
     #[error("{name} ended early ({status}); its last words:\n{log}")]
@@ -27,13 +27,13 @@ pub(crate) enum DemoError {
     #[error("the controller at {address} gave no usable answer: {reason}")]
     Ask { address: String, reason: String },
     /// A rank's file.
-    #[error("rank {rank}: {}: {source}", path.display())]
+    #[error("rank {rank}: {}: no reading or writing", path.display())]
     File { rank: u32, path: PathBuf, source: io::Error },
     /// A file lies on none of the targets.
     #[error("rank {rank}: {}: it lies on no target", path.display())]
     NoTarget { rank: u32, path: PathBuf },
     /// Counters for the agents.
-    #[error("the counters of an emulated target cannot be written: {0}")]
+    #[error("the counters of an emulated target cannot be written")]
     Counters(#[from] crate::agent::AgentError),
     /// A thread of the demonstration.
     #[error("a thread of the demonstration failed: {0}")]

@@ -4,8 +4,9 @@
 //! emulation's word. It must not choose targets.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -58,7 +59,7 @@ pub(crate) struct Progress {
 pub(super) struct RankOutcome {
     /// When it did I/O, seconds on the run's clock.
     pub(super) spans: Vec<(f64, f64)>,
-    /// Of each file that it made: seconds from its making to its end, target, emulated bytes.
+    /// Of each file that it made: seconds of I/O, target, emulated bytes.
     pub(super) files: Vec<(f64, usize, u64)>,
     /// Files that were steered, and those that were left with the reasons.
     pub(super) steered: u64,
@@ -71,7 +72,8 @@ pub(super) struct RankOutcome {
 struct Held {
     file: File,
     target: usize,
-    began_s: f64,
+    /// Seconds of its making, writing and reading; waiting for other ranks does not count.
+    io_s: f64,
     written_bytes: u64,
     is_new: bool,
 }
@@ -110,7 +112,11 @@ impl Job<'_> {
                 return Err(DemoError::Stopped);
             }
             if !matches!(step, Step::Think(_) | Step::Meet(_)) {
-                outcome.spans.push((began_s, self.clock.seconds()));
+                let ended_s = self.clock.seconds();
+                outcome.spans.push((began_s, ended_s));
+                if let Some(held) = &mut held {
+                    held.io_s += ended_s - began_s;
+                }
             }
         }
         self.end(session, held.take(), &mut outcome);
@@ -142,15 +148,14 @@ impl Job<'_> {
     fn open(&self, rank: u32, session: &Session, name: &str) -> Result<Held, DemoError> {
         let path = self.folder.join(name);
         let cannot = |source| DemoError::File { rank, path: path.clone(), source };
-        let began_s = self.clock.seconds();
         let is_new = !path.try_exists().map_err(cannot)?;
-        let flags = if is_new { OFlags::WRONLY | OFlags::CREATE } else { OFlags::RDONLY } | OFlags::CLOEXEC;
+        let flags = if is_new { OFlags::RDWR | OFlags::CREATE } else { OFlags::RDONLY } | OFlags::CLOEXEC;
         // The flags of `open()` are a C int.
         let made = session.create(&path, flags.bits() as i32, 0o600).map_err(cannot)?;
         let layout = session.layout_of(&path).map_err(cannot)?;
         let target = layout.first_list().first().map(|ost| ost.0 as usize);
         let target = target.ok_or_else(|| DemoError::NoTarget { rank, path: path.clone() })?;
-        Ok(Held { file: File::from(made), target, began_s, written_bytes: 0, is_new })
+        Ok(Held { file: File::from(made), target, io_s: 0.0, written_bytes: 0, is_new })
     }
 
     fn write(&self, rank: u32, held: Option<&mut Held>, bytes: u64) -> Result<bool, DemoError> {
@@ -164,9 +169,8 @@ impl Job<'_> {
 
     fn read(&self, rank: u32, held: Option<&mut Held>, bytes: u64) -> Result<bool, DemoError> {
         let Some(held) = held else { return Ok(true) };
-        let mut real = Vec::new();
-        let mut part = Read::by_ref(&mut held.file).take(bytes / DISK_DIVISOR);
-        part.read_to_end(&mut real).map_err(|source| self.failed(rank, source))?;
+        let mut real = vec![0; (bytes / DISK_DIVISOR) as usize];
+        held.file.read_at(&mut real, 0).map_err(|source| self.failed(rank, source))?;
         Ok(self.transfer(held.target, bytes, Way::Read))
     }
 
@@ -184,7 +188,7 @@ impl Job<'_> {
     fn end(&self, session: &Session, held: Option<Held>, outcome: &mut RankOutcome) {
         let Some(held) = held.filter(|held| held.is_new) else { return };
         session.closed(held.file.as_fd(), held.written_bytes);
-        outcome.files.push((self.clock.seconds() - held.began_s, held.target, held.written_bytes));
+        outcome.files.push((held.io_s, held.target, held.written_bytes));
         self.progress.files.fetch_add(1, Ordering::Relaxed);
     }
 }

@@ -13,9 +13,11 @@ use super::{Chooser, Settings, Situation, TARGET_BPS, TARGETS};
 /// Schema of the JSON.
 const SCHEMA: &str = "tarazu.demo/1";
 
-/// Two times that differ by no more than this share are about equal: threads of a machine with other work are late by as
-/// much, and each run is one run.
-const NOISE: f64 = 0.1;
+/// Two times that differ by no more than this share are about equal: each run is one run.
+const NOISE_SHARE: f64 = 0.1;
+
+/// The same in seconds: threads of a machine with other work are late by some hundredths in every checkpoint.
+const NOISE_S: f64 = 0.25;
 
 /// Share of slowest files that the file time leaves out.
 const TAIL: f64 = 0.01;
@@ -54,7 +56,7 @@ pub(crate) struct Run {
     pub(crate) job_io_s: f64,
     /// Seconds of I/O of the rank with the most.
     pub(crate) slowest_rank_s: f64,
-    /// From the making of a file to its close, 99th percentile.
+    /// Seconds of making, writing and reading a file, 99th percentile.
     pub(crate) file_p99_s: f64,
     pub(crate) files: u64,
     pub(crate) files_steered: u64,
@@ -136,11 +138,11 @@ impl Report {
 
     /// How two times compare, in words.
     pub(crate) fn compared(&self, stock_s: f64, ours_s: f64) -> String {
-        let change = ours_s / stock_s.max(f64::MIN_POSITIVE) - 1.0;
-        if change.abs() <= NOISE {
+        let change_s = ours_s - stock_s;
+        if change_s.abs() <= NOISE_S.max(NOISE_SHARE * stock_s) {
             return format!("about equal ({stock_s:.2} s and {ours_s:.2} s: within the noise of one run)");
         }
-        let word = if change < 0.0 { "shorter" } else { "LONGER" };
+        let word = if change_s < 0.0 { "shorter" } else { "LONGER" };
         format!("{word} with tarazu ({stock_s:.2} s without, {ours_s:.2} s with it)")
     }
 }
