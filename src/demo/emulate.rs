@@ -16,7 +16,7 @@ use crate::agent::SyntheticCounters;
 const TICK: Duration = Duration::from_millis(5);
 
 /// Counters are written so often: several times within the shortest interval of the agents.
-const COUNTERS_EVERY_S: f64 = 0.05;
+const COUNTERS_EVERY_S: f64 = 0.1;
 
 /// Bytes of a request as the counters count it: the bulk request of Lustre's older releases.
 const REQUEST_BYTES: f64 = 1_048_576.0;

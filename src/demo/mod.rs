@@ -109,14 +109,15 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Six runs take less than two minutes.
+    /// Six runs take less than two minutes. Between two checkpoints lie three intervals, as there must be for a plan to
+    /// follow what was placed; in production it is minutes and intervals of 5 s.
     pub(crate) const WHOLE: Self = Self {
-        interval: Duration::from_secs(1),
-        think_factor: 0.22,
+        interval: Duration::from_millis(500),
+        think_factor: 0.52,
         file_s: 0.25,
-        files_max: usize::MAX,
-        warm_up_s: 3.5,
-        lead_s: 3.5,
+        files_max: 5,
+        warm_up_s: 2.5,
+        lead_s: 3.0,
     };
 
     /// Shows that everything works; too short for what the controller has to learn.

@@ -13,6 +13,9 @@ const LOG: &[u8] = include_bytes!("../../traces/darshan/ckpt-fpp-n16-lustre.dars
 /// Its name.
 pub(crate) const LOG_NAME: &str = "ckpt-fpp-n16-lustre.darshan";
 
+/// Pauses below this are left out: the emulation does not move in finer steps.
+const PAUSE_MIN_S: f64 = 0.005;
+
 /// What one rank does next.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Step {
@@ -44,7 +47,7 @@ pub(super) struct Pattern {
 }
 
 impl Pattern {
-    /// The bundled log's, with pauses multiplied by `think_factor` and at most `files_max` files of each rank.
+    /// The bundled log's, with pauses multiplied by `think_factor` and the first `files_max` files of each rank.
     pub(super) fn bundled(think_factor: f64, files_max: usize) -> Result<Self, DemoError> {
         let bad = |reason: String| DemoError::Log { name: LOG_NAME, reason };
         let log = Log::from_bytes(LOG_NAME, LOG).map_err(|error| bad(error.to_string()))?;
@@ -70,7 +73,7 @@ impl Pattern {
                 let think_s = op.think.as_secs_f64() * think_factor;
                 // Files beyond the limit are left out with the pauses before them; meetings are kept, for the others.
                 let kept = op.action.file().is_none_or(|file| made.contains(&file.0));
-                if think_s > 0.0 && kept {
+                if think_s >= PAUSE_MIN_S && kept {
                     steps.push(Step::Think(think_s));
                 }
                 match op.action {
@@ -80,9 +83,16 @@ impl Pattern {
                     }
                     Action::Write { file, bytes, .. } if kept => {
                         *sizes.entry(file.0).or_default() += bytes;
-                        steps.push(Step::Write(bytes));
+                        match steps.last_mut() {
+                            // Writes that follow each other at once are one transfer.
+                            Some(Step::Write(sum)) => *sum += bytes,
+                            _ => steps.push(Step::Write(bytes)),
+                        }
                     }
-                    Action::Read { bytes, .. } if kept => steps.push(Step::Read(bytes)),
+                    Action::Read { bytes, .. } if kept => match steps.last_mut() {
+                        Some(Step::Read(sum)) => *sum += bytes,
+                        _ => steps.push(Step::Read(bytes)),
+                    },
                     Action::Close { .. } if kept => steps.push(Step::Close),
                     Action::Sync { group } => steps.push(Step::Meet(group.0 as usize)),
                     _ => {}

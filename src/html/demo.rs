@@ -90,7 +90,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
         (
             "job",
             format!(
-                "the bundled log {}: {} ranks, {} files; sizes are the log's × {}, and a {}th of the log's lies on disk",
+                "the start of the bundled log {}: {} ranks, {} files; sizes are the log's × {}, and a {}th of the log's lies on disk",
                 report.log,
                 report.ranks,
                 report.files,

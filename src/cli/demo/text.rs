@@ -38,7 +38,7 @@ fn head(report: &Report, quick: bool, out: &mut String) -> std::fmt::Result {
     )?;
     writeln!(
         out,
-        "workload  the bundled log {LOG_NAME}: {}, {}, {} each as emulated (log × {}), a {DISK_DIVISOR}th of the log on disk",
+        "workload  the start of the bundled log {LOG_NAME}: {}, {}, {} each as emulated (log × {}), a {DISK_DIVISOR}th of the log on disk",
         counted(report.ranks as u64, "rank"),
         counted(report.files, "file"),
         Bytes(report.file_bytes),
