@@ -35,8 +35,7 @@ fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     panic!("{what} did not happen");
 }
 
-/// Processes whose command line names something below a folder: all children of a demonstration do, or their
-/// controller's address, which only they know; so it is their open log that is looked for.
+/// Processes whose log lies in a folder: all children of a demonstration there, and nobody else.
 fn processes_of(folder: &Path) -> Vec<String> {
     let name = folder.to_str().unwrap().as_bytes().to_vec();
     let mut found = Vec::new();
@@ -84,9 +83,10 @@ fn it_runs_all_situations_and_leaves_nothing() {
             assert_eq!(run["ranks_not_announced"], 0, "{run}");
         }
     }
-    // A sick target costs a file twenty times its time, and round robin must meet it: 48 files, 35 targets.
-    let io_s = |at: usize| runs[at]["job_io_s"].as_f64().unwrap();
-    assert!(io_s(4) > io_s(0) + 1.0, "well {} s, sick {} s", io_s(0), io_s(4));
+    // Round robin must meet the sick target, for there are 48 files and 35 targets; a file takes 2 s there, and the
+    // 99th percentile of 48 is the slowest.
+    assert!(runs[4]["files_on_odd_target"].as_u64().unwrap() >= 1, "{}", runs[4]);
+    assert!(runs[4]["file_p99_s"].as_f64().unwrap() >= 1.9, "{}", runs[4]);
     let html = fs::read_to_string(&page).unwrap();
     assert!(html.contains("Rates are emulated") && html.contains("lustre-rr") && !html.contains("<script"));
     nothing_is_left(folder.path());

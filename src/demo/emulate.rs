@@ -126,6 +126,8 @@ struct WarmUp {
 
 #[derive(Debug)]
 struct State {
+    /// Up to when the targets have moved, seconds on the emulation's clock.
+    at_s: f64,
     targets: Vec<Target>,
     next_number: u64,
     warm_up: Option<WarmUp>,
@@ -134,6 +136,7 @@ struct State {
 /// All targets, and who waits for them.
 #[derive(Debug)]
 pub(crate) struct Emulation {
+    clock: Clock,
     state: Mutex<State>,
     changed: Condvar,
     counters: Vec<PathBuf>,
@@ -145,7 +148,8 @@ impl Emulation {
     pub(super) fn new(specs: &[Spec], counters: Vec<PathBuf>) -> Result<Self, DemoError> {
         let targets = specs.iter().copied().map(Target::new).collect();
         let emulation = Self {
-            state: Mutex::new(State { targets, next_number: 0, warm_up: None }),
+            clock: Clock::start(),
+            state: Mutex::new(State { at_s: 0.0, targets, next_number: 0, warm_up: None }),
             changed: Condvar::new(),
             counters,
             start_unix_ns: clock::unix_ns(),
@@ -172,6 +176,8 @@ impl Emulation {
 
     /// Moves bytes and waits until they are through; `false` where the end came first.
     pub(super) fn transfer(&self, target: usize, bytes: u64, way: Way, stop: &Stop) -> bool {
+        // What was under way until now does not wait for this one, and this one gets nothing of the time before.
+        self.advance();
         let mut state = self.state();
         state.next_number += 1;
         let number = state.next_number;
@@ -189,13 +195,11 @@ impl Emulation {
 
     /// Advances in real time until the end.
     pub(super) fn run(&self, stop: &Stop, is_over: &Stop) -> Result<(), DemoError> {
-        let clock = Clock::start();
-        let (mut before_s, mut written_s) = (0.0, 0.0);
+        let mut written_s = 0.0;
         while !stop.is_set() && !is_over.is_set() {
             clock::sleep(TICK);
-            let now_s = clock.seconds();
-            self.advance(now_s, now_s - before_s);
-            before_s = now_s;
+            self.advance();
+            let now_s = self.clock.seconds();
             if now_s - written_s >= COUNTERS_EVERY_S {
                 written_s = now_s;
                 self.write_counters()?;
@@ -205,8 +209,12 @@ impl Emulation {
         Ok(())
     }
 
-    fn advance(&self, now_s: f64, seconds: f64) {
+    /// Moves all targets on to now.
+    fn advance(&self) {
         let mut state = self.state();
+        let now_s = self.clock.seconds();
+        let seconds = (now_s - state.at_s).max(0.0);
+        state.at_s = now_s;
         let mut has_ended = false;
         for target in &mut state.targets {
             has_ended |= target.advance(seconds);
