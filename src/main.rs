@@ -7,6 +7,7 @@ mod agent;
 mod cli;
 mod config;
 mod controller;
+mod demo;
 mod html;
 mod node;
 mod record;

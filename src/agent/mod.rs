@@ -28,10 +28,6 @@ pub(crate) use collector::{Kind, Place};
 pub(crate) use diff::Priors;
 pub(crate) use error::AgentError;
 pub(crate) use session::{Config, run};
-#[allow(
-    unused_imports,
-    reason = "written by whoever emulates an I/O path, for the synthetic collector to read"
-)]
 pub(crate) use synthetic::SyntheticCounters;
 
 use std::path::{Path, PathBuf};

@@ -95,7 +95,6 @@ impl SyntheticCounters {
     }
 
     /// Replaces the file: a reader sees the old text or the new one. One writer a file.
-    #[allow(dead_code, reason = "the emulated I/O path calls it; the agent only reads")]
     pub(crate) fn write_atomically(&self, path: &Path) -> Result<(), AgentError> {
         let cannot = |source| AgentError::Write { path: path.to_owned(), source };
         let mut new = path.as_os_str().to_owned();

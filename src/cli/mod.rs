@@ -8,6 +8,7 @@ mod calibrate;
 mod compose;
 mod config;
 mod controller;
+mod demo;
 mod flows;
 mod input;
 mod logs;
@@ -19,6 +20,8 @@ mod services;
 mod sim;
 mod trace;
 pub(crate) mod words;
+
+pub(crate) use demo::verdict as demo_verdict;
 
 use std::process::ExitCode;
 
@@ -34,6 +37,8 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Tool {
+    /// Show the whole control plane at work on this machine: no root, no network, emulated targets
+    Demo(demo::DemoArgs),
     /// Serve agents, nodes and tools: the control plane of one or several file systems
     Controller(Box<controller::ControllerArgs>),
     /// How the controller and its file systems stand
@@ -88,7 +93,10 @@ const EXIT_FAILURE: u8 = 1;
 
 /// Parses the command line and runs the tool.
 pub(crate) fn run() -> ExitCode {
+    // A child of a demonstration ends with it.
+    crate::demo::end_with_parent();
     let outcome = match Cli::parse().tool {
+        Tool::Demo(args) => demo::run(&args),
         Tool::Controller(args) => controller::run(&args),
         Tool::Status(args) => admin::status(&args),
         Tool::Ost(args) => admin::ost(&args),

@@ -6,6 +6,7 @@
 mod bursts;
 mod chart;
 mod curves;
+pub(crate) mod demo;
 mod heat;
 mod markup;
 mod tables;
