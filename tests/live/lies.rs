@@ -247,8 +247,12 @@ fn tell_all_lies(controller: &Controller, runtime: &Runtime, liar: &mut Liar) {
     eprintln!("{} lies, each refused and counted", lies.len());
 }
 
-/// Registers targets of a live server: they stay that server's.
+/// Registers targets of a live server, and takes its name with an earlier start: they stay that server's.
 fn claim_what_is_not_its_own(controller: &Controller, runtime: &Runtime) {
+    let before = controller.refused("registration");
+    let earlier = runtime.block_on(Liar::registered(controller.grpc, register("oss0", &[FOREIGN]))).err();
+    assert_eq!(earlier.map(|status| status.code()), Some(Code::AlreadyExists));
+    assert_eq!(controller.refused("registration"), before + 1);
     let claim = register("thief", &[FOREIGN, 1, 2]);
     let (mut thief, registered) = runtime.block_on(Liar::registered(controller.grpc, claim)).unwrap();
     assert_eq!(registered.contested_ost_indices, [FOREIGN, 1, 2]);
