@@ -109,7 +109,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Six runs take less than two minutes. Between two checkpoints lie three intervals, as there must be for a plan to
+    /// Six runs take less than two minutes. Between two checkpoints lie three intervals, so that a plan may
     /// follow what was placed; in production it is minutes and intervals of 5 s.
     pub(crate) const WHOLE: Self = Self {
         interval: Duration::from_millis(500),
