@@ -81,7 +81,8 @@ impl Decision {
     }
 }
 
-fn targets(osts: &[OstIndex]) -> String {
+/// Targets as a decision's words name them: the first of a wide file, and how many more there are.
+pub(crate) fn targets(osts: &[OstIndex]) -> String {
     let mut text = String::new();
     for (place, ost) in osts.iter().take(TARGETS_SHOWN).enumerate() {
         let comma = if place == 0 { "" } else { "," };
