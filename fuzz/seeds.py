@@ -227,8 +227,34 @@ def event_log(folder):
         save(folder, "event_log", data)
 
 
+def wire(folder):
+    """Messages of agents and nodes (agents.proto, nodes.proto), sound ones and each with one thing wrong."""
+    facts = lambda ost, size=1 << 40, speed=1e9: message(f1=ost, f2=size, f3=1e9, f4=speed)
+    register = lambda fs=b"scratch", server=b"oss1", targets=(0, 1), protocol=1, link=1e10, **of: message(f1=message(
+        f1=protocol, f2=fs, f3=server, x4=7, f5=9, f6=b"0.1.0", f7=b"2.17", f8=link, f9=1, f10=[facts(ost, **of) for ost in targets], f11=1))
+    row = lambda ost: message(f1=ost, f2=1 << 20, f3=1 << 21, f4=10, f5=0.01, f6=1.0, f7=2.0, f8=1 << 39, f10=1)
+    sample = lambda osts, cpu=0.5, interval=5.0: message(f2=message(f1=3, f2=interval, f3=4, f4=cpu, f5=[row(ost) for ost in osts]))
+    placed = lambda osts, closed=False: message(f1=5, x2=77, f3=b"".join(map(varint, osts)), f4=1 << 30, **{"f6" if closed else "f5": message(f1=1)})
+    profile = lambda key=9, size=1 << 20, part=1 << 29, sure=90: message(x1=key, f2=4, f3=1, f4=2, f5=size, f6=1 << 30, f7=part, f8=sure)
+    start = lambda files, world=64: message(f1=5, f2=world, f3=files)
+    sync = lambda placed=(), starts=(): message(f1=1, f2=b"node1", x3=1, f4=2, f5=message(
+        f1=b"scratch", f2=message(f1=3, f2=9), f4=3, f5=1, f6=list(placed), f7=list(starts), f8=message(f1=5), f9=2))
+    nan = float("nan")
+    for data in (
+        register(), register(targets=(3,)), register(fs=b"a/b"), register(server=b""), register(protocol=2), register(link=nan), register(targets=()),
+        register(targets=(1, 1)), register(size=0), register(speed=float("inf")), register(targets=range(20)), register()[:40],
+        sample([0, 1, 2]), sample([5]), sample([99]), sample([0], cpu=3.0), sample([0], interval=nan), sample([]),
+        sync([placed([0, 1])]), sync([placed([5])]), sync([placed([])]), sync([placed([1], True)]), sync([], [start([profile()])]),
+        sync([], [start([profile()], 0)]), sync([], [start([profile(size=3)])]), sync([], [start([profile(sure=300)])]),
+        sync([], [start([profile(part=1 << 40)])]), sync([], [start([profile(key) for key in range(5)])]),
+        sync([placed([0]), placed([1], True)], [start([profile()])]), b"", sync()[:20],
+    ):
+        save(folder, "wire", data)
+
+
 darshan(sys.argv[1])
 text(sys.argv[1])
 lov(sys.argv[1])
 spool(sys.argv[1])
 event_log(sys.argv[1])
+wire(sys.argv[1])
