@@ -6,6 +6,7 @@ mod faults;
 mod lies;
 mod mpi;
 mod node_gone;
+mod pages;
 mod recorded;
 mod state_lost;
 
