@@ -15,7 +15,7 @@ use super::canary::Canaries;
 use super::clock;
 use super::outbox::{CANARIES_MAX, Newest, SAMPLES_MAX};
 use super::sampler::Target;
-use super::session::{Config, End, Session};
+use super::session::{Config, End, Session, Waits};
 
 /// Contested targets of an answer that a log line names; the rest are counted.
 const CONTESTED_SAID_MAX: usize = 8;
@@ -52,6 +52,8 @@ pub(super) struct Desk {
     pub(super) news: Notify,
     /// Canaries under way.
     pub(super) canaries: Canaries,
+    /// How long sessions wait.
+    pub(super) waits: Waits,
 }
 
 impl Desk {
@@ -66,6 +68,7 @@ impl Desk {
             canaries_done: RefCell::new(Newest::new(CANARIES_MAX)),
             news: Notify::new(),
             canaries: Canaries::default(),
+            waits: Waits::default(),
             config,
         }
     }
@@ -145,7 +148,7 @@ impl Desk {
     /// Notes which targets another live server speaks for, and when to ask for them again. Said when it changes.
     fn contest(&self, session: &mut Session, ost_indices: &[u32]) {
         let contested: BTreeSet<u32> = ost_indices.iter().copied().take(SERVER_TARGETS_MAX).collect();
-        session.ask_again(!contested.is_empty());
+        session.ask_again((!contested.is_empty()).then_some(self.waits.contested));
         let before = std::mem::replace(&mut session.contested, contested);
         let contested = &session.contested;
         if *contested == before {

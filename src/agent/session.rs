@@ -161,7 +161,22 @@ impl Said {
     }
 }
 
+/// How long a session waits; other than the usual only in tests.
+pub(super) struct Waits {
+    /// For the controller's word after registering.
+    answer: Duration,
+    /// Before contested targets are asked for again.
+    pub(super) contested: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self { answer: ANSWER_DEADLINE, contested: CONTESTED_AGAIN }
+    }
+}
+
 /// How a session ended.
+#[derive(Debug)]
 pub(super) enum End {
     /// The controller is gone, or did not want us.
     Lost(String),
@@ -231,8 +246,8 @@ impl Session {
     }
 
     /// Registers again in a while, or not.
-    pub(super) fn ask_again(&mut self, wanted: bool) {
-        self.again_at = wanted.then(|| Instant::now() + CONTESTED_AGAIN);
+    pub(super) fn ask_again(&mut self, wait: Option<Duration>) {
+        self.again_at = wait.map(|wait| Instant::now() + wait);
     }
 }
 
@@ -242,7 +257,7 @@ async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<F
         Err(why) => return End::Lost(why),
     };
     let (canary_to, mut canary_done) = mpsc::channel(CANARIES_MAX);
-    let answer_by = tokio::time::sleep(ANSWER_DEADLINE);
+    let answer_by = tokio::time::sleep(desk.waits.answer);
     tokio::pin!(answer_by);
     loop {
         let waiting = session.to_register || (session.registered && desk.has_news());
@@ -282,11 +297,11 @@ async fn session(desk: &Desk, endpoint: &Endpoint, facts: &mut watch::Receiver<F
                 }
                 info!("targets changed: registering again");
                 session.register_again();
-                answer_by.as_mut().reset(Instant::now() + ANSWER_DEADLINE);
+                answer_by.as_mut().reset(Instant::now() + desk.waits.answer);
             }
             () = tokio::time::sleep_until(again_at), if session.again_at.is_some() => {
                 session.register_again();
-                answer_by.as_mut().reset(Instant::now() + ANSWER_DEADLINE);
+                answer_by.as_mut().reset(Instant::now() + desk.waits.answer);
             }
             () = &mut answer_by, if !session.registered => {
                 return End::Lost("does not answer the registration".to_owned());
@@ -330,3 +345,6 @@ async fn open(
 fn said(status: &tonic::Status) -> String {
     format!("{}: {}", status.code(), status.message())
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,7 +119,9 @@ impl Collector {
         let is_folder = |entry: io::Result<fs::DirEntry>| {
             entry.and_then(|entry| entry.file_type()).is_ok_and(|kind| kind.is_dir())
         };
-        fs::read_dir(&self.placed).is_ok_and(|entries| entries.take(ENTRIES_MAX).all(is_folder))
+        fs::read_dir(&self.placed).is_ok_and(|mut entries| {
+            entries.by_ref().take(ENTRIES_MAX).all(is_folder) && entries.next().is_none()
+        })
     }
 
     /// Reads what the last visit moved to its end, and moves and reads what is new, of each user in turn. What exceeds
