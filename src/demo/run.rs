@@ -314,10 +314,11 @@ impl One<'_> {
         }
         if now_s - seen.asked_s >= ASK_EVERY_S {
             seen.asked_s = now_s;
-            seen.file_system = watch::status(plane.http)?;
-            // Before its first plan the controller has nothing to say of targets.
-            if seen.file_system.plan.is_some() {
-                self.hear(seen, plane.http)?;
+            if let Err(error) = self.ask(seen, plane.http) {
+                // A controller that died answers nothing, a moment before its end can be seen: that is the reason then.
+                sleep(LOOK_EVERY);
+                plane.check()?;
+                return Err(error);
             }
         }
         let order = seen.file_system.plan;
@@ -335,6 +336,13 @@ impl One<'_> {
             targets_excluded: seen.file_system.targets_excluded,
         });
         Ok(())
+    }
+
+    /// How things stand, as the controller says.
+    fn ask(&self, seen: &mut Seen, http: SocketAddr) -> Result<(), DemoError> {
+        seen.file_system = watch::status(http)?;
+        // Before its first plan the controller has nothing to say of targets.
+        if seen.file_system.plan.is_some() { self.hear(seen, http) } else { Ok(()) }
     }
 
     /// What the plan says of the odd target, and of others that it judged.

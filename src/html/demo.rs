@@ -9,17 +9,13 @@ use crate::demo::{self, Report, Run, Situation};
 /// Columns: title, and how a run's value is shown.
 type Column = (&'static str, fn(&Run) -> String);
 
-const COLUMNS: [Column; 7] = [
+const COLUMNS: [Column; 6] = [
     ("job I/O time [s]", |run| number(run.job_io_s)),
     ("slowest rank [s]", |run| number(run.slowest_rank_s)),
     ("file time p99 [s]", |run| number(run.file_p99_s)),
     ("files steered", |run| format!("{} of {}", run.files_steered, run.files)),
     ("files on the odd target", |run| run.files_on_odd_target.to_string()),
     ("bytes, max/mean of targets", |run| number(run.bytes_max_over_mean)),
-    ("what the controller said of the odd target", |run| {
-        let said = &run.controller;
-        if said.judged.is_empty() { said.reason.clone() } else { format!("{}: {}", said.reason, said.judged) }
-    }),
 ];
 
 /// The page.
@@ -41,7 +37,8 @@ pub(crate) fn page(report: &Report) -> String {
     table(&mut out, report);
     out.push_str("<ul>\n");
     for situation in Situation::ALL {
-        let _ = writeln!(out, "<li>{}</li>", Text(&demo_verdict(report, situation)));
+        let verdict = demo_verdict(report, situation).replacen("  ", ": ", 1);
+        let _ = writeln!(out, "<li>{}</li>", Text(&verdict));
     }
     out.push_str("</ul>\n</section>\n<section>\n<h2>What was run</h2>\n<dl class=\"facts\">\n");
     for (label, words) in facts(report) {
@@ -107,7 +104,7 @@ fn facts(report: &Report) -> Vec<(&'static str, String)> {
                 demo::SICK_SPEED
             ),
         ),
-        ("seed", report.seed.to_string()),
+        ("again", format!("tarazu demo --seed {}", report.seed)),
         ("chance", "each line is one run; differences of a tenth are noise".into()),
     ]
 }
