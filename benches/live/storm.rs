@@ -39,7 +39,7 @@ pub(crate) async fn run(controller: &Controller, what: &str, holds_old: bool) ->
     static LAST: Mutex<Option<(Order, u32)>> = Mutex::new(None);
     let before =
         if holds_old { *LAST.lock().unwrap_or_else(std::sync::PoisonError::into_inner) } else { None };
-    let table = newest(controller).await?;
+    newest(controller).await?;
     let mut channels = Vec::new();
     for _ in 0..CONNECTIONS {
         channels.push(controller.connect().await?);
@@ -66,6 +66,8 @@ pub(crate) async fn run(controller: &Controller, what: &str, holds_old: bool) ->
         all as f64 / NODES as f64 / 1e3,
         busiest as f64 / 1e6,
     );
+    // What nodes hold when the controller is killed next.
+    let table = newest(controller).await?;
     *LAST.lock().unwrap_or_else(std::sync::PoisonError::into_inner) =
         table.order.map(|order| (order, table.checksum));
     Ok(())

@@ -1,6 +1,6 @@
 //! How fast tables leave the controller, and which nodes it has heard of.
 //!
-//! Pure: a bucket of bytes and a book of nodes. It keeps a storm of nodes that all come back at once from filling the
+//! Pure: a queue of bytes and a book of nodes. It keeps a storm of nodes that all come back at once from filling the
 //! controller's network, and reports that come twice from counting twice.
 
 use std::collections::BTreeMap;
@@ -11,37 +11,73 @@ use tarazu_layout::{Time, hash};
 /// Bytes of tables and deltas that leave in a second, for all nodes together (DESIGN: at most 10 MB/s).
 pub(crate) const FANOUT_BPS: f64 = 10e6;
 
-/// Bytes that may leave at once after a quiet time: a fifth of a second's.
-const FANOUT_BURST_BYTES: f64 = 2e6;
+/// Work that may wait in the network before nodes are told to come later: a fifth of a second's.
+const BACKLOG_MAX: Duration = Duration::from_millis(200);
+
+/// A node that is told to come later is told so at most so far ahead, and its place is kept so much longer than that.
+const PROMISE_MAX: Duration = Duration::from_secs(60);
 
 /// Nodes that are remembered. Larger machines are served, but what their nodes repeat may count twice.
 const NODES_MAX: usize = 65_536;
 
-/// A bucket that fills at [`FANOUT_BPS`].
-#[derive(Debug)]
-pub(crate) struct Bucket {
-    bytes: f64,
-    at: Time,
+/// Whether a node's bytes leave now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// Now.
+    Now,
+    /// After this time: its place is kept.
+    In(Duration),
 }
 
-impl Bucket {
-    /// A full one.
+/// A queue of bytes that leave at [`FANOUT_BPS`], kept by the nodes themselves: whoever finds it long is told when its
+/// turn is. Without that, all that were turned away would come back together.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    /// When everything that is promised has left.
+    free_at: Time,
+    /// When each node that waits is to come.
+    promised: BTreeMap<u64, Time>,
+    cleared_at: Time,
+}
+
+impl Queue {
+    /// An empty one.
     pub(crate) fn new(now: Time) -> Self {
-        Self { bytes: FANOUT_BURST_BYTES, at: now }
+        Self { free_at: now, promised: BTreeMap::new(), cleared_at: now }
     }
 
-    /// Whether so many bytes may leave now; takes them out if so. What is larger than the whole bucket leaves when
-    /// that is full.
-    pub(crate) fn take(&mut self, bytes: usize, now: Time) -> bool {
-        let filled = self.bytes + now.since(self.at).as_secs_f64() * FANOUT_BPS;
-        self.bytes = filled.min(FANOUT_BURST_BYTES);
-        self.at = self.at.max(now);
-        let wanted = bytes as f64;
-        if self.bytes < wanted.min(FANOUT_BURST_BYTES) {
-            return false;
+    /// Whether so many bytes for a node leave now, or when.
+    pub(crate) fn turn(&mut self, node: u64, bytes: usize, now: Time) -> Turn {
+        self.clear(now);
+        if let Some(due) = self.promised.get(&node).copied() {
+            if now < due {
+                return Turn::In(due.since(now));
+            }
+            // Its bytes were booked when it was promised.
+            self.promised.remove(&node);
+            return Turn::Now;
         }
-        self.bytes -= wanted;
-        true
+        let start = self.free_at.max(now);
+        let wait = start.since(now);
+        let is_full = self.promised.len() >= NODES_MAX || wait > PROMISE_MAX;
+        if wait > BACKLOG_MAX && is_full {
+            return Turn::In(PROMISE_MAX);
+        }
+        self.free_at = start + Duration::from_secs_f64(bytes as f64 / FANOUT_BPS);
+        if wait <= BACKLOG_MAX {
+            return Turn::Now;
+        }
+        self.promised.insert(node, start);
+        Turn::In(wait)
+    }
+
+    /// Forgets, now and then, the places of nodes that never came.
+    fn clear(&mut self, now: Time) {
+        if now.since(self.cleared_at) < PROMISE_MAX {
+            return;
+        }
+        self.cleared_at = now;
+        self.promised.retain(|_, due| now.since(*due) < PROMISE_MAX);
     }
 }
 
@@ -118,26 +154,59 @@ mod tests {
         Time::from_secs_f64(seconds)
     }
 
-    #[test]
-    fn the_bucket_holds_the_rate() {
-        let mut bucket = Bucket::new(at(0.0));
-        let mut sent = 0usize;
-        for step in 0..5000 {
-            let now = at(f64::from(step) / 1000.0);
-            while bucket.take(49_464, now) {
-                sent += 49_464;
+    /// All nodes come at once, and come again as they are told.
+    fn storm(nodes: u64, bytes: usize) -> (Vec<Time>, usize) {
+        let mut queue = Queue::new(at(0.0));
+        let mut coming: BTreeMap<(Time, u64), ()> = (0..nodes).map(|node| ((at(0.0), node), ())).collect();
+        let (mut served, mut visits) = (Vec::new(), 0);
+        while let Some(((now, node), ())) = coming.pop_first() {
+            visits += 1;
+            match queue.turn(node, bytes, now) {
+                Turn::Now => served.push(now),
+                Turn::In(wait) => drop(coming.insert((now + wait, node), ())),
             }
         }
-        let most = FANOUT_BURST_BYTES + 5.0 * FANOUT_BPS;
-        assert!(sent as f64 <= most && sent as f64 > 0.95 * most - FANOUT_BURST_BYTES, "{sent} of {most}");
+        (served, visits)
     }
 
     #[test]
-    fn what_is_larger_than_the_bucket_still_leaves_and_is_paid_for() {
-        let mut bucket = Bucket::new(at(0.0));
-        assert!(bucket.take(4_000_000, at(0.0)));
-        assert!(!bucket.take(1, at(0.1)));
-        assert!(bucket.take(1, at(0.3)));
+    fn a_storm_leaves_at_the_rate_and_nobody_comes_in_vain() {
+        let (served, visits) = storm(5000, 17_000);
+        assert_eq!(
+            (served.len(), visits),
+            (5000, 5000 + 5000 - 118),
+            "118 leave at once, the others come twice"
+        );
+        let last_s = served.last().expect("somebody").as_secs_f64();
+        let wanted_s = 5000.0 * 17_000.0 / FANOUT_BPS;
+        assert!((wanted_s - 0.3..=wanted_s).contains(&last_s), "{last_s} s, at the rate {wanted_s} s");
+        for second in 0..8u32 {
+            let (from, to) = (at(f64::from(second)), at(f64::from(second) + 1.0));
+            let bytes = served.iter().filter(|time| **time >= from && **time < to).count() as f64 * 17_000.0;
+            assert!(bytes <= FANOUT_BPS * 1.21, "{bytes} in second {second}");
+        }
+    }
+
+    #[test]
+    fn whoever_comes_early_waits_and_whoever_never_comes_is_forgotten() {
+        let mut queue = Queue::new(at(0.0));
+        assert_eq!(queue.turn(1, 10_000_000, at(0.0)), Turn::Now);
+        assert_eq!(queue.turn(2, 1000, at(0.0)), Turn::In(Duration::from_secs(1)));
+        assert_eq!(queue.turn(2, 1000, at(0.4)), Turn::In(Duration::from_millis(600)));
+        assert_eq!(queue.turn(3, 1000, at(0.9)), Turn::Now, "the queue is short again");
+        assert_eq!(queue.turn(2, 1000, at(1.0)), Turn::Now);
+        queue.turn(4, 30_000_000, at(1.1));
+        assert!(matches!(queue.turn(5, 1000, at(1.1)), Turn::In(_)));
+        queue.turn(6, 0, at(200.0));
+        assert_eq!(queue.promised.len(), 0);
+    }
+
+    #[test]
+    fn a_queue_that_is_too_long_is_not_made_longer() {
+        let mut queue = Queue::new(at(0.0));
+        queue.turn(1, 700_000_000, at(0.0));
+        assert_eq!(queue.turn(2, 1000, at(0.0)), Turn::In(PROMISE_MAX));
+        assert_eq!(queue.promised.len(), 0);
     }
 
     #[test]

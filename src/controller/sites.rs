@@ -14,7 +14,7 @@ use super::brain::BrainSettings;
 use super::clock::Clock;
 use super::command::Command;
 use super::counters::Counters;
-use super::fanout::{Bucket, NodeBook};
+use super::fanout::{NodeBook, Queue};
 use super::lasting::Lasting;
 use super::tables::Tables;
 use crate::config::{Config, Mode};
@@ -77,8 +77,8 @@ pub(crate) struct Sites {
     pub(crate) clock: Clock,
     /// Nodes that were heard of.
     pub(crate) nodes: Mutex<NodeBook>,
-    /// Bytes of tables that may leave.
-    pub(crate) bucket: Mutex<Bucket>,
+    /// Bytes of tables that leave.
+    pub(crate) fanout: Mutex<Queue>,
     store: Arc<StoreThread>,
     stored: Mutex<State>,
     is_fresh: bool,
@@ -104,7 +104,7 @@ impl Sites {
             config,
             clock,
             nodes: Mutex::new(NodeBook::default()),
-            bucket: Mutex::new(Bucket::new(now)),
+            fanout: Mutex::new(Queue::new(now)),
             store: Arc::new(store),
             is_fresh: stored.fresh(),
             stored: Mutex::new(stored),

@@ -1,8 +1,9 @@
 //! Nodes: one exchange an interval.
 
 use std::sync::{Arc, PoisonError};
+use std::time::Duration;
 
-use tarazu_layout::JobId;
+use tarazu_layout::{JobId, hash};
 use tarazu_proto::limits::{ENDS_MAX, FILE_SYSTEMS_MAX, PLACED_MAX, PROTOCOL, STARTS_MAX};
 use tarazu_proto::v1::nodes_server::Nodes;
 use tarazu_proto::v1::{FileSystemReport, SyncRequest, SyncResponse, TableUpdate};
@@ -12,9 +13,12 @@ use tonic::{Request, Response, Status};
 
 use super::{invalid, stopping};
 use crate::controller::command::{Command, NodeReport};
-use crate::controller::fanout::{next_exchange, node_key};
+use crate::controller::fanout::{Turn, next_exchange, node_key};
 use crate::controller::sites::{Site, Sites};
 use crate::controller::tables::{Held, payload_bytes};
+
+/// Milliseconds are cut off on the way.
+const TURN_SLACK: Duration = Duration::from_millis(1);
 
 /// The service.
 pub(crate) struct NodeService {
@@ -26,20 +30,33 @@ impl NodeService {
         Self { sites }
     }
 
-    /// What a node hears of one file system; nothing where the network is full for the moment.
-    fn update(&self, site: &Site, report: &FileSystemReport) -> Option<TableUpdate> {
+    /// What a node hears of one file system, or when its turn is where the network is full for the moment.
+    fn update(
+        &self,
+        node: u64,
+        site: &Site,
+        report: &FileSystemReport,
+    ) -> Result<Option<TableUpdate>, Duration> {
         if !report.wants_table {
-            return None;
+            return Ok(None);
         }
         let now = self.sites.now();
-        let update = site.shared.tables.update_for(&site.name, held(report), now)?;
+        let Some(update) = site.shared.tables.update_for(&site.name, held(report), now) else {
+            return Ok(None);
+        };
         let bytes = payload_bytes(&update);
-        let mut bucket = self.sites.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        if bytes > 0 && !bucket.take(bytes, now) {
-            site.shared.counters.refuse("fanout_deferred");
-            return None;
+        if bytes == 0 {
+            return Ok(Some(update));
         }
-        Some(update)
+        let place = hash::combine(node, hash::bytes(site.name.as_bytes()));
+        let turn = self.sites.fanout.lock().unwrap_or_else(PoisonError::into_inner).turn(place, bytes, now);
+        match turn {
+            Turn::Now => Ok(Some(update)),
+            Turn::In(wait) => {
+                site.shared.counters.refuse("fanout_deferred");
+                Err(wait)
+            }
+        }
     }
 
     /// Hands over what a node says: all of it once. Room is waited for first, so that an exchange which the node gives
@@ -82,18 +99,19 @@ impl Nodes for NodeService {
         let node = node_key(&request.node);
         let now = self.sites.now();
         let mut updates = Vec::new();
-        let mut was_deferred = false;
+        let mut turn: Option<Duration> = None;
         for report in &request.file_systems {
             let Some(site) = self.sites.get(&report.file_system) else { continue };
-            let update = self.update(&site, report);
-            was_deferred |= update.is_none() && report.wants_table && site.shared.tables.newest().is_some();
-            updates.extend(update);
+            match self.update(node, &site, report) {
+                Ok(update) => updates.extend(update),
+                Err(wait) => turn = Some(turn.map_or(wait, |other| other.min(wait))),
+            }
         }
         self.hand_over(node, &mut request).await?;
         let interval = self.sites.interval();
         let next = next_exchange(node, interval, now);
-        // Whoever went away without a table comes back soon, but not together with all others.
-        let next = if was_deferred { next.min(interval / 2) } else { next };
+        // Not a moment before its turn: whoever comes early comes in vain.
+        let next = turn.map_or(next, |wait| wait + TURN_SLACK);
         let next_ms = u32::try_from(next.as_millis()).unwrap_or(u32::MAX);
         Ok(Response::new(SyncResponse { updates, next_ms }))
     }
