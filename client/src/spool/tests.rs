@@ -76,6 +76,8 @@ proptest! {
     fn a_cut_costs_one_record(before in record(), cut in record(), after in record(), keep in any::<prop::sample::Index>()) {
         let whole = encode(&cut).unwrap();
         let part = &whole[..keep.index(whole.len())];
+        // Where the next record happens to begin with the very bytes that are missing, the cut one is whole.
+        prop_assume!(![part, &encode(&after).unwrap()].concat().starts_with(&whole));
         let bytes = [encode(&before).unwrap().as_slice(), part, &encode(&after).unwrap()].concat();
         let read = decode(&bytes);
         prop_assert_eq!(read.records, vec![before.clone(), after]);
