@@ -55,13 +55,16 @@ pub(crate) struct Held {
     pub(crate) checksum: u32,
 }
 
+/// Deltas by the checksums of both ends.
+type Deltas = BTreeMap<(u32, u32), Arc<[u8]>>;
+
 /// The tables of one file system.
 #[derive(Debug, Default)]
 pub(crate) struct Tables {
     newest: RwLock<Option<Newest>>,
     bases: RwLock<Vec<Base>>,
-    /// Deltas by the checksums of both ends: thousands of nodes hold the same table.
-    deltas: Mutex<BTreeMap<(u32, u32), Arc<[u8]>>>,
+    /// Thousands of nodes hold the same table, and get the same delta.
+    deltas: Mutex<Deltas>,
 }
 
 impl Tables {
@@ -139,7 +142,7 @@ impl Tables {
             bases.iter().find(|known| known.checksum == checksum).map(|known| Arc::clone(&known.table))
         };
         let ends = (base, newest.checksum);
-        let cached = |deltas: &BTreeMap<(u32, u32), Arc<[u8]>>| deltas.get(&ends).cloned();
+        let cached = |deltas: &Deltas| deltas.get(&ends).cloned();
         let found = cached(&self.deltas.lock().unwrap_or_else(PoisonError::into_inner));
         let delta = match found {
             Some(delta) => delta,
