@@ -14,13 +14,13 @@ use tarazu_layout::{JobId, OstIndex, ServerId, TargetId, Time};
 use tarazu_proto::v1::{self, agent_order::Order as AgentOrderKind};
 use tarazu_proto::{Rows, job_start, placed, sample};
 use tarazu_table::FRESH_INTERVALS;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::brain::{Brain, BrainSettings};
 use super::clock::Clock;
 use super::command::{Command, IntentRefused, NodeReport, Registered};
 use super::counters::Counters;
-use super::intents::Intents;
+use super::intents::{Intents, Reply};
 use super::jobs::JobNodes;
 use super::lasting::{self, Lasting};
 use super::stored;
@@ -83,8 +83,8 @@ pub(crate) struct Actor {
     intents: Intents,
     jobs: JobNodes,
     effects: Vec<Effect>,
-    /// Numbers of records that the step in progress asked to be durable.
-    asked: Vec<u64>,
+    /// The record that the newest step asked to be durable, if it did.
+    asked: Option<u64>,
 }
 
 impl Actor {
@@ -109,7 +109,7 @@ impl Actor {
             intents: Intents::default(),
             jobs: JobNodes::default(),
             effects: Vec::new(),
-            asked: Vec::new(),
+            asked: None,
         };
         if let Some(table) = lasting::read(&actor.around.last_table) {
             actor.shared.tables.remember(&table);
@@ -400,12 +400,7 @@ impl Actor {
         }
     }
 
-    fn drain(
-        &mut self,
-        osts: &[u32],
-        drain: Option<&Drain>,
-        reply: oneshot::Sender<Result<u64, IntentRefused>>,
-    ) {
+    fn drain(&mut self, osts: &[u32], drain: Option<&Drain>, reply: Reply) {
         let known: Result<Vec<TargetId>, IntentRefused> = osts
             .iter()
             .map(|ost| self.registry.target(OstIndex(*ost)).ok_or(IntentRefused::UnknownOst(*ost)))
@@ -426,7 +421,7 @@ impl Actor {
         }
     }
 
-    fn set_policy(&mut self, policy: Policy, reply: oneshot::Sender<Result<u64, IntentRefused>>) {
+    fn set_policy(&mut self, policy: Policy, reply: Reply) {
         if self.brain.is_none() {
             let _ = reply.send(Err(IntentRefused::NoTargets));
             return;
@@ -435,15 +430,13 @@ impl Actor {
     }
 
     /// Hands over what an operator wants, and answers when it is durable.
-    fn intend(&mut self, event: Event, reply: oneshot::Sender<Result<u64, IntentRefused>>) {
+    fn intend(&mut self, event: Event, reply: Reply) {
         self.step(event);
-        let writes = std::mem::take(&mut self.asked);
-        if writes.is_empty() {
+        match self.asked {
+            Some(write) => self.intents.wait(write, reply),
             // Cannot be: targets are known. Whoever asks must not wait for ever all the same.
-            let _ = reply.send(Err(IntentRefused::NotDurable("it was refused".into())));
-            return;
+            None => drop(reply.send(Err(IntentRefused::NotDurable("it was refused".into())))),
         }
-        self.intents.wait(&writes, reply);
     }
 
     fn durable(&mut self, write: u64, failed: Option<&str>) {
@@ -462,7 +455,7 @@ impl Actor {
     fn step(&mut self, event: Event) {
         let now = self.now();
         let Some(brain) = &mut self.brain else { return };
-        self.asked.clear();
+        self.asked = None;
         let mut effects = std::mem::take(&mut self.effects);
         brain.step(now, event, &mut effects);
         for effect in effects.drain(..) {
@@ -474,7 +467,7 @@ impl Actor {
     fn act(&mut self, effect: Effect, now: Time) {
         match effect {
             Effect::Persist { write, record } => {
-                self.asked.push(write);
+                self.asked = Some(write);
                 let Some(brain) = &self.brain else { return };
                 let topology = &brain.control().view().topology;
                 self.store(write, stored::records(&self.settings.file_system, &record, topology));

@@ -6,44 +6,26 @@ use tokio::sync::oneshot;
 
 use super::command::IntentRefused;
 
-/// Somebody who waits for several records.
-struct Waiting {
-    left: usize,
-    failed: Option<String>,
-    reply: oneshot::Sender<Result<u64, IntentRefused>>,
-}
+/// Whom the answer goes to: the term under which a record is durable, or why it is not.
+pub(crate) type Reply = oneshot::Sender<Result<u64, IntentRefused>>;
 
-/// All who wait.
+/// All who wait, by the number of their record: what is wanted in one word is one record.
 #[derive(Default)]
 pub(crate) struct Intents {
-    next: u64,
-    waiting: BTreeMap<u64, Waiting>,
-    writes: BTreeMap<u64, u64>,
+    waiting: BTreeMap<u64, Reply>,
 }
 
 impl Intents {
-    /// Somebody waits for these records.
-    pub(crate) fn wait(&mut self, writes: &[u64], reply: oneshot::Sender<Result<u64, IntentRefused>>) {
-        let number = self.next;
-        self.next += 1;
-        self.waiting.insert(number, Waiting { left: writes.len(), failed: None, reply });
-        self.writes.extend(writes.iter().map(|write| (*write, number)));
+    /// Somebody waits for this record.
+    pub(crate) fn wait(&mut self, write: u64, reply: Reply) {
+        self.waiting.insert(write, reply);
     }
 
-    /// A record is durable, or will never be. Whoever waited for it alone is answered.
+    /// A record is durable, or will never be.
     pub(crate) fn stored(&mut self, write: u64, failed: Option<&str>, term: u64) {
-        let Some(number) = self.writes.remove(&write) else { return };
-        let Some(waiting) = self.waiting.get_mut(&number) else { return };
-        waiting.left -= 1;
-        if let Some(why) = failed {
-            waiting.failed = Some(why.to_owned());
-        }
-        if waiting.left > 0 {
-            return;
-        }
-        let Some(Waiting { failed, reply, .. }) = self.waiting.remove(&number) else { return };
+        let Some(reply) = self.waiting.remove(&write) else { return };
         // Nobody listens any more where the caller hung up; what is durable stays so.
-        let _ = reply.send(failed.map_or(Ok(term), |why| Err(IntentRefused::NotDurable(why))));
+        let _ = reply.send(failed.map_or(Ok(term), |why| Err(IntentRefused::NotDurable(why.to_owned()))));
     }
 }
 
@@ -52,19 +34,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_comes_when_all_of_it_is_durable() {
+    fn an_answer_comes_when_it_is_durable_or_never_will_be() {
         let mut intents = Intents::default();
-        let (reply, mut answer) = oneshot::channel();
-        intents.wait(&[3, 4], reply);
+        let ((one, mut durable), (other, mut lost)) = (oneshot::channel(), oneshot::channel());
+        intents.wait(3, one);
+        intents.wait(4, other);
         intents.stored(9, None, 1);
-        intents.stored(4, None, 1);
-        assert!(answer.try_recv().is_err());
+        assert!(durable.try_recv().is_err() && lost.try_recv().is_err());
+        intents.stored(4, Some("disk full"), 2);
         intents.stored(3, None, 2);
-        assert_eq!(answer.try_recv(), Ok(Ok(2)));
-        let (reply, mut answer) = oneshot::channel();
-        intents.wait(&[5, 6], reply);
-        intents.stored(5, Some("disk full"), 2);
-        intents.stored(6, None, 2);
-        assert_eq!(answer.try_recv(), Ok(Err(IntentRefused::NotDurable("disk full".into()))));
+        assert_eq!(durable.try_recv(), Ok(Ok(2)));
+        assert_eq!(lost.try_recv(), Ok(Err(IntentRefused::NotDurable("disk full".into()))));
     }
 }
