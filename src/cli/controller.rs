@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use anyhow::Context;
 
 use super::output::{Output, note};
-use super::services;
+use super::{services, whole_file};
 use crate::config::{SettingArgs, Surroundings, resolve};
 use crate::controller::{self, replay};
 
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &ControllerArgs) -> anyhow::Result<ExitCode> {
     let address_file = args.address_file.clone();
     runtime.block_on(controller::run(config, stop, move |grpc, http| {
         let Some(path) = address_file else { return };
-        if let Err(error) = services::write_whole(&path, &format!("{grpc}\n{http}\n")) {
+        if let Err(error) = whole_file::replace(&path, format!("{grpc}\n{http}\n").as_bytes()) {
             tracing::error!(path = %path.display(), %error, "the addresses cannot be written");
         }
     }))?;

@@ -15,7 +15,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tarazu_layout::Bytes;
 
 use super::output::{Output, note};
-use super::services;
+use super::{services, whole_file};
 use crate::demo::{self, Addresses, DemoError, Live, Pace, Report, Settings, Show, Stop};
 use crate::html;
 
@@ -117,7 +117,8 @@ impl<'a> Screen<'a> {
     fn results(&self, report: &Report) -> anyhow::Result<()> {
         if let Some(path) = &self.args.html {
             let page = html::demo::page(report);
-            std::fs::write(path, page).with_context(|| format!("cannot write {}", path.display()))?;
+            whole_file::replace(path, page.as_bytes())
+                .with_context(|| format!("cannot write {}", path.display()))?;
         }
         match self.args.output {
             Form::Text => Output::print(&text::show(report, self.args.quick)),

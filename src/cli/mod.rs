@@ -19,6 +19,7 @@ mod place;
 mod services;
 mod sim;
 mod trace;
+mod whole_file;
 pub(crate) mod words;
 
 pub(crate) use demo::verdict as demo_verdict;

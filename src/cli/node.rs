@@ -1,11 +1,11 @@
 //! `tarazu node`: the daemon beside the applications of one compute node.
 
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use tracing_subscriber::EnvFilter;
 
+use super::services;
 use crate::node::{self, Config};
 
 /// The environment's word on the run directory; clients heed it too.
@@ -32,9 +32,7 @@ pub(crate) struct NodeArgs {
 
 pub(crate) fn run(args: NodeArgs) -> anyhow::Result<ExitCode> {
     let filter = EnvFilter::try_from_env("TARAZU_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    // Messages go to standard error; a second logger of the same process is no reason to stop.
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
+    services::log_what(filter);
     let NodeArgs { controller, file_systems, run_dir, node } = args;
     let run_dir = self::run_dir(run_dir.as_deref());
     node::run(&Config { controller, file_systems, run_dir, node })?;

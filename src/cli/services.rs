@@ -1,7 +1,6 @@
-//! What the services' commands share: the log, the end by a signal, whole files, and the way to a controller.
+//! What the services' commands share: the log and the end by a signal.
 
-use std::io::{IsTerminal, Write};
-use std::path::Path;
+use std::io::IsTerminal;
 
 use anyhow::Context;
 use tokio::runtime::Runtime;
@@ -12,10 +11,15 @@ use tracing_subscriber::EnvFilter;
 pub(crate) fn start_log(filter: &str) -> anyhow::Result<()> {
     let filter = EnvFilter::try_new(filter)
         .with_context(|| format!("{filter:?} is no log filter; write info or tarazu=debug"))?;
+    log_what(filter);
+    Ok(())
+}
+
+/// The same with a filter that is sound.
+pub(crate) fn log_what(filter: EnvFilter) {
     let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     // A second log of the same process is no reason to stop.
     let _ = log.with_ansi(std::io::stderr().is_terminal()).try_init();
-    Ok(())
 }
 
 /// Resolves when the process is asked to stop.
@@ -29,13 +33,4 @@ pub(crate) fn signal(runtime: &Runtime) -> anyhow::Result<impl Future<Output = (
             _ = interrupt.recv() => {}
         }
     })
-}
-
-/// Writes a file so that nobody ever reads half of it.
-pub(crate) fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".new");
-    let new = Path::new(&name);
-    std::fs::File::create(new)?.write_all(text.as_bytes())?;
-    std::fs::rename(new, path)
 }

@@ -19,22 +19,15 @@ use std::path::PathBuf;
 pub(crate) use memory::MemoryStore;
 pub(crate) use redb_store::RedbStore;
 pub(crate) use state::{FsState, State};
+// What is kept came over the wire: one limit for both.
+pub(crate) use tarazu_proto::limits::{
+    FILE_SYSTEM_NAME_MAX as FS_NAME_BYTES_MAX, FILE_SYSTEMS_MAX, HOST_NAME_MAX as SERVER_NAME_BYTES_MAX,
+    OST_INDEX_MAX, REASON_MAX as REASON_BYTES_MAX, WORD_MAX as BY_BYTES_MAX,
+};
 pub(crate) use thread::StoreThread;
 
-/// File systems of one controller, as in the admin service.
-pub(crate) const FILE_SYSTEMS_MAX: usize = 16;
-/// Bytes of a file system's name, as on the wire.
-pub(crate) const FS_NAME_BYTES_MAX: usize = 64;
-/// Bytes of a drain's reason, as on the wire.
-pub(crate) const REASON_BYTES_MAX: usize = 256;
-/// Bytes of who said something, as on the wire.
-pub(crate) const BY_BYTES_MAX: usize = 64;
-/// Bytes of a server's name: the longest name of a host.
-pub(crate) const SERVER_NAME_BYTES_MAX: usize = 253;
 /// Targets of one file system, known or drained: what one table can hold.
 pub(crate) const TARGETS_MAX: usize = tarazu_layout::limits::TARGETS_MAX;
-/// Highest index of a target: 65535 means "any" to the file system.
-pub(crate) const OST_INDEX_MAX: u32 = 65_534;
 /// Records of one write: the whole state of a file system and as much again.
 pub(crate) const RECORDS_MAX: usize = 2 * TARGETS_MAX;
 

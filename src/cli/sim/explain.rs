@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use tarazu_sim::experiment::Results;
 use tarazu_sim::report::Subject;
 
-use super::page::replace;
+use crate::cli::whole_file::replace;
 use crate::cli::words::counted;
 
 /// Writes the file, and says in a line what is in it.

@@ -1,15 +1,13 @@
 //! `tarazu sim --html FILE`: the report as a file, whole or not at all.
 
-use std::ffi::OsString;
-use std::fs::{self, File};
-use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use tarazu_sim::experiment::Results;
 use tarazu_sim::report::Subject;
 
 use super::text;
+use crate::cli::whole_file::replace;
 use crate::html::Page;
 
 /// Writes the report; a file that is there is replaced in one step.
@@ -26,27 +24,6 @@ pub(super) fn write(path: &Path, subject: &Subject<'_>, results: &Results) -> Re
     };
     replace(path, page.html().as_bytes())
         .with_context(|| format!("cannot write the report {}", path.display()))
-}
-
-/// Writes beside the file and renames, so that nobody ever reads half a report.
-pub(super) fn replace(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let beside = beside(path);
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    let replaced = written.and_then(|()| fs::rename(&beside, path));
-    if replaced.is_err() {
-        // What is left of it helps nobody; the first error is the one to tell.
-        let _ = fs::remove_file(&beside);
-    }
-    replaced
-}
-
-fn beside(path: &Path) -> PathBuf {
-    let mut name: OsString = path.as_os_str().to_owned();
-    name.push(format!(".{}.part", std::process::id()));
-    name.into()
 }
 
 /// Options that do not change results, each with a value: left out, so that the same results give the same report.
